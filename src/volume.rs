@@ -1,0 +1,466 @@
+//! Voxels with a place in the world: [`Volume`], its [`Affine`], reorientation, crop and pad.
+//!
+//! Conventions of the whole crate:
+//!
+//! * Voxel arrays are dense with i fastest: `index = i + nx * (j + ny * k)`, dims `[nx, ny, nz]`.
+//! * World space is NIfTI's RAS+ in millimetres. An [`Affine`] maps voxel *centres* `(i, j, k)`.
+//! * Analysis runs on LPS voxel axes (i to the patient's left, j to posterior, k to superior), so
+//!   that a slice with row 0 on top is the radiological view. [`Volume::to_lps`] goes there
+//!   without interpolation and [`Reorientation::restore`] comes back exactly.
+
+// The explicit path keeps the module loadable from any place that names this file by path.
+#[path = "volume/resample.rs"]
+mod resample;
+
+pub use resample::{
+    average_slices, resample_linear, resample_linear_f32, resample_mean, resample_nearest,
+};
+
+/// World directions in which the LPS voxel axes grow, as signs of the RAS axes x, y, z.
+const LPS_SIGNS: [f64; 3] = [-1.0, -1.0, 1.0];
+
+/// The six ways to assign three voxel axes to three world axes.
+const PERMUTATIONS: [[usize; 3]; 6] = [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+];
+
+/// What can be wrong with a request on a [`Volume`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VolumeError {
+    /// The number of voxels is not the product of the dims.
+    #[error("a volume of {dims:?} needs {expected} voxels, but {found} were given")]
+    Length {
+        /// The dims asked for.
+        dims: [usize; 3],
+        /// Voxels that these dims need.
+        expected: usize,
+        /// Voxels given.
+        found: usize,
+    },
+    /// The product of the dims does not fit the address space.
+    #[error("a volume of {dims:?} is too large for this machine to address")]
+    TooLarge {
+        /// The dims asked for.
+        dims: [usize; 3],
+    },
+    /// A box reaches outside the volume.
+    #[error("the box of {size:?} voxels at {start:?} reaches outside the volume of {dims:?}")]
+    OutOfBounds {
+        /// First voxel of the box.
+        start: [usize; 3],
+        /// Size of the box.
+        size: [usize; 3],
+        /// Dims of the volume.
+        dims: [usize; 3],
+    },
+    /// A volume does not lie on the grid that it should.
+    #[error("expected a volume of {expected:?} voxels, but this one has {found:?}")]
+    Grid {
+        /// Dims that the operation needs.
+        expected: [usize; 3],
+        /// Dims of the volume given.
+        found: [usize; 3],
+    },
+}
+
+/// Rows of the 3×4 matrix that maps voxel centres `(i, j, k)` to RAS+ millimetres.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine(pub [[f64; 4]; 3]);
+
+impl Affine {
+    /// The map that scales each axis and then adds an offset.
+    ///
+    /// Composed inside another affine it describes a grid along the same axes: `scale` is the new
+    /// voxel size in old voxels, `offset` the old coordinates of the new voxel `(0, 0, 0)`.
+    pub fn scale_offset(scale: [f64; 3], offset: [f64; 3]) -> Self {
+        Self([
+            [scale[0], 0.0, 0.0, offset[0]],
+            [0.0, scale[1], 0.0, offset[1]],
+            [0.0, 0.0, scale[2], offset[2]],
+        ])
+    }
+
+    /// LPS voxel axes of the given spacing in mm with voxel `(0, 0, 0)` at the world's origin.
+    pub fn from_spacing(spacing: [f64; 3]) -> Self {
+        let [x, y, z] = spacing;
+        Self::scale_offset(
+            [LPS_SIGNS[0] * x, LPS_SIGNS[1] * y, LPS_SIGNS[2] * z],
+            [0.0; 3],
+        )
+    }
+
+    /// World position in mm of the (continuous) voxel coordinates `ijk`.
+    pub fn apply(&self, ijk: [f64; 3]) -> [f64; 3] {
+        self.0
+            .map(|[a, b, c, offset]| a * ijk[0] + b * ijk[1] + c * ijk[2] + offset)
+    }
+
+    /// The map from the world back to voxels, or `None` if the voxels are flat or not finite.
+    pub fn inverse(&self) -> Option<Self> {
+        let m = &self.0;
+        let det = self.determinant();
+        if !det.is_finite() || det == 0.0 {
+            return None;
+        }
+        // Adjugate over determinant: element (r, c) is the cofactor of (c, r).
+        let cofactor = |row: usize, col: usize| {
+            let (a, b) = ((row + 1) % 3, (row + 2) % 3);
+            let (c, d) = ((col + 1) % 3, (col + 2) % 3);
+            m[a][c] * m[b][d] - m[a][d] * m[b][c]
+        };
+        let out = [0, 1, 2].map(|r| {
+            let [a, b, c] = [0, 1, 2].map(|c| cofactor(c, r) / det);
+            [a, b, c, -(a * m[0][3] + b * m[1][3] + c * m[2][3])]
+        });
+        let finite = out.iter().flatten().all(|v| v.is_finite());
+        finite.then_some(Self(out))
+    }
+
+    /// `self ∘ inner`: first `inner`, then `self`.
+    pub fn compose(&self, inner: &Self) -> Self {
+        let mut out = [[0.0; 4]; 3];
+        for (row, m) in out.iter_mut().zip(&self.0) {
+            for (c, value) in row.iter_mut().enumerate() {
+                *value = (0..3).map(|n| m[n] * inner.0[n][c]).sum();
+            }
+            row[3] += m[3];
+        }
+        Self(out)
+    }
+
+    /// Voxel size along i, j and k in mm.
+    pub fn spacing(&self) -> [f64; 3] {
+        [0, 1, 2].map(|c| self.0.iter().map(|row| row[c] * row[c]).sum::<f64>().sqrt())
+    }
+
+    /// Determinant of the 3×3 part: the signed volume of a voxel in mm³.
+    pub fn determinant(&self) -> f64 {
+        let [a, b, c] = self.0;
+        a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0])
+            + a[2] * (b[0] * c[1] - b[1] * c[0])
+    }
+
+    /// Closest anatomical directions in which i, j and k grow, for example `"LPS"`.
+    pub fn orientation(&self) -> String {
+        let world = self.closest_axes();
+        (0..3)
+            .map(|axis| {
+                let letters = [('R', 'L'), ('A', 'P'), ('S', 'I')][world[axis]];
+                if self.0[world[axis]][axis] < 0.0 {
+                    letters.1
+                } else {
+                    letters.0
+                }
+            })
+            .collect()
+    }
+
+    /// World axis of each voxel axis: the one-to-one assignment with the largest sum of cosines.
+    fn closest_axes(&self) -> [usize; 3] {
+        let spacing = self.spacing();
+        let score = |world: &[usize; 3]| -> f64 {
+            (0..3)
+                .map(|axis| {
+                    let cosine = self.0[world[axis]][axis].abs() / spacing[axis];
+                    if cosine.is_finite() { cosine } else { 0.0 }
+                })
+                .sum()
+        };
+        let mut best = PERMUTATIONS[0];
+        for candidate in &PERMUTATIONS[1..] {
+            // On a tie (45°) the earlier assignment stays, so the answer is always the same.
+            if score(candidate) > score(&best) + 1e-9 {
+                best = *candidate;
+            }
+        }
+        best
+    }
+}
+
+/// A dense block of voxels with its place in the world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Volume<T> {
+    /// Voxels, i fastest.
+    pub data: Vec<T>,
+    /// Number of voxels along i, j and k.
+    pub dims: [usize; 3],
+    /// Voxel centres to RAS+ mm.
+    pub affine: Affine,
+}
+
+/// Number of voxels of a grid, if it can be addressed.
+fn voxel_count(dims: [usize; 3]) -> Result<usize, VolumeError> {
+    dims[0]
+        .checked_mul(dims[1])
+        .and_then(|n| n.checked_mul(dims[2]))
+        .ok_or(VolumeError::TooLarge { dims })
+}
+
+impl<T: Copy> Volume<T> {
+    /// A volume from its voxels.
+    ///
+    /// # Errors
+    ///
+    /// If `data` does not hold exactly `dims[0] * dims[1] * dims[2]` voxels.
+    pub fn new(data: Vec<T>, dims: [usize; 3], affine: Affine) -> Result<Self, VolumeError> {
+        let expected = voxel_count(dims)?;
+        if data.len() != expected {
+            return Err(VolumeError::Length {
+                dims,
+                expected,
+                found: data.len(),
+            });
+        }
+        Ok(Self { data, dims, affine })
+    }
+
+    /// A volume that holds `value` everywhere.
+    ///
+    /// # Panics
+    ///
+    /// If the volume does not fit in memory, as `vec!` does.
+    pub fn filled(value: T, dims: [usize; 3], affine: Affine) -> Self {
+        Self {
+            data: vec![value; dims.iter().product()],
+            dims,
+            affine,
+        }
+    }
+
+    /// Number of voxels.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// True if there are no voxels.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// Voxel size along i, j and k in mm.
+    pub fn spacing(&self) -> [f64; 3] {
+        self.affine.spacing()
+    }
+
+    /// Volume of one voxel in ml (also right for sheared grids).
+    pub fn voxel_ml(&self) -> f64 {
+        const MM3_PER_ML: f64 = 1000.0;
+        self.affine.determinant().abs() / MM3_PER_ML
+    }
+
+    /// Position of voxel `(i, j, k)` in [`data`](Self::data).
+    pub fn index(&self, i: usize, j: usize, k: usize) -> usize {
+        debug_assert!(i < self.dims[0] && j < self.dims[1] && k < self.dims[2]);
+        i + self.dims[0] * (j + self.dims[1] * k)
+    }
+
+    /// The voxels of slice `k`, i fastest (`nx * ny` of them).
+    ///
+    /// # Panics
+    ///
+    /// If `k` is not below `dims[2]`.
+    pub fn slice(&self, k: usize) -> &[T] {
+        let plane = self.dims[0] * self.dims[1];
+        &self.data[k * plane..(k + 1) * plane]
+    }
+
+    /// Other data on the same grid.
+    ///
+    /// # Errors
+    ///
+    /// If `data` has another number of voxels.
+    pub fn like<U: Copy>(&self, data: Vec<U>) -> Result<Volume<U>, VolumeError> {
+        Volume::new(data, self.dims, self.affine)
+    }
+
+    /// The box of `dims` voxels whose first voxel is `start`; every voxel keeps its place in the
+    /// world.
+    ///
+    /// # Errors
+    ///
+    /// If the box reaches outside the volume.
+    pub fn crop(&self, start: [usize; 3], dims: [usize; 3]) -> Result<Self, VolumeError> {
+        let inside = (0..3).all(|a| {
+            start[a]
+                .checked_add(dims[a])
+                .is_some_and(|end| end <= self.dims[a])
+        });
+        if !inside {
+            return Err(VolumeError::OutOfBounds {
+                start,
+                size: dims,
+                dims: self.dims,
+            });
+        }
+        let mut data = Vec::with_capacity(dims.iter().product());
+        if dims[0] > 0 {
+            for k in start[2]..start[2] + dims[2] {
+                for j in start[1]..start[1] + dims[1] {
+                    let row = self.index(start[0], j, k);
+                    data.extend_from_slice(&self.data[row..row + dims[0]]);
+                }
+            }
+        }
+        Ok(Self {
+            data,
+            dims,
+            affine: self.shifted(start.map(|s| s as f64)),
+        })
+    }
+
+    /// The volume with `before` and `after` voxels of `value` added along each axis; every voxel
+    /// keeps its place in the world. Undoes [`crop`](Self::crop) up to the values outside the box.
+    ///
+    /// # Panics
+    ///
+    /// If the result does not fit in memory, as `vec!` does.
+    pub fn pad(&self, before: [usize; 3], after: [usize; 3], value: T) -> Self {
+        let dims = [0, 1, 2].map(|a| before[a] + self.dims[a] + after[a]);
+        let affine = self.shifted(before.map(|b| -(b as f64)));
+        let mut out = Self::filled(value, dims, affine);
+        if !self.is_empty() {
+            for (n, row) in self.data.chunks_exact(self.dims[0]).enumerate() {
+                let (j, k) = (n % self.dims[1], n / self.dims[1]);
+                let at = out.index(before[0], before[1] + j, before[2] + k);
+                out.data[at..at + row.len()].copy_from_slice(row);
+            }
+        }
+        out
+    }
+
+    /// A grid along the same axes with another voxel size in mm, centred on the same field of
+    /// view: its dims (at least 1 each) and affine, for use with the resampling functions.
+    pub fn grid_with_spacing(&self, spacing: [f64; 3]) -> ([usize; 3], Affine) {
+        let own = self.spacing();
+        let scale = [0, 1, 2].map(|a| spacing[a] / own[a]);
+        let dims = [0, 1, 2].map(|a| ((self.dims[a] as f64 / scale[a]).round() as usize).max(1));
+        // Both grids share the centre: (n_own - 1) / 2 = offset + scale * (n_new - 1) / 2.
+        let offset = [0, 1, 2]
+            .map(|a| (self.dims[a] as f64 - 1.0 - scale[a] * (dims[a] as f64 - 1.0)) / 2.0);
+        let affine = self.affine.compose(&Affine::scale_offset(scale, offset));
+        (dims, affine)
+    }
+
+    /// The affine of a grid whose voxel `(0, 0, 0)` is this grid's voxel `offset`.
+    fn shifted(&self, offset: [f64; 3]) -> Affine {
+        self.affine.compose(&Affine::scale_offset([1.0; 3], offset))
+    }
+
+    /// The same voxels with their axes permuted and flipped to the closest LPS, without
+    /// interpolation, and the way back.
+    pub fn to_lps(&self) -> (Self, Reorientation) {
+        let world = self.affine.closest_axes();
+        let mut axes = [0; 3];
+        for (axis, &w) in world.iter().enumerate() {
+            axes[w] = axis;
+        }
+        let flip = [0, 1, 2].map(|w| self.affine.0[w][axes[w]] * LPS_SIGNS[w] < 0.0);
+        let reorientation = Reorientation {
+            dims: self.dims,
+            affine: self.affine,
+            axes,
+            flip,
+        };
+
+        let dims = axes.map(|axis| self.dims[axis]);
+        let mut affine = self.affine;
+        for (row, source) in affine.0.iter_mut().zip(&self.affine.0) {
+            for w in 0..3 {
+                let step = source[axes[w]];
+                row[w] = if flip[w] { -step } else { step };
+                if flip[w] {
+                    row[3] += step * (dims[w] as f64 - 1.0);
+                }
+            }
+        }
+        let steps = strides(self.dims);
+        let data = gather(&self.data, dims, axes.map(|axis| steps[axis]), flip);
+        (Self { data, dims, affine }, reorientation)
+    }
+}
+
+/// The way back from the LPS grid of [`Volume::to_lps`] to the grid that the file had.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reorientation {
+    /// Dims of the original grid.
+    dims: [usize; 3],
+    /// Affine of the original grid.
+    affine: Affine,
+    /// Original axis behind each LPS axis.
+    axes: [usize; 3],
+    /// LPS axes that run against their original axis.
+    flip: [bool; 3],
+}
+
+impl Reorientation {
+    /// Puts a volume on the LPS grid back on the original grid; the affine is the original one,
+    /// bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// If `v` does not have the dims of the LPS grid.
+    pub fn restore<T: Copy>(&self, v: &Volume<T>) -> Result<Volume<T>, VolumeError> {
+        let expected = self.axes.map(|axis| self.dims[axis]);
+        if v.dims != expected {
+            return Err(VolumeError::Grid {
+                expected,
+                found: v.dims,
+            });
+        }
+        let lps_steps = strides(v.dims);
+        let (mut steps, mut flip) = ([0; 3], [false; 3]);
+        for (w, &axis) in self.axes.iter().enumerate() {
+            steps[axis] = lps_steps[w];
+            flip[axis] = self.flip[w];
+        }
+        Ok(Volume {
+            data: gather(&v.data, self.dims, steps, flip),
+            dims: self.dims,
+            affine: self.affine,
+        })
+    }
+
+    /// Dims of the original grid.
+    pub fn dims(&self) -> [usize; 3] {
+        self.dims
+    }
+
+    /// Affine of the original grid.
+    pub fn affine(&self) -> Affine {
+        self.affine
+    }
+}
+
+/// Distance in memory between neighbours along each axis.
+fn strides(dims: [usize; 3]) -> [usize; 3] {
+    [1, dims[0], dims[0] * dims[1]]
+}
+
+/// Reads `source` in another axis order: output axis `a` advances by `steps[a]` in the source,
+/// from the far end if `flip[a]`.
+fn gather<T: Copy>(source: &[T], dims: [usize; 3], steps: [usize; 3], flip: [bool; 3]) -> Vec<T> {
+    let at = |axis: usize, n: usize| steps[axis] * if flip[axis] { dims[axis] - 1 - n } else { n };
+    let mut out = Vec::with_capacity(source.len());
+    for k in 0..dims[2] {
+        for j in 0..dims[1] {
+            let base = at(2, k) + at(1, j);
+            if steps[0] == 1 {
+                let row = &source[base..base + dims[0]];
+                if flip[0] {
+                    out.extend(row.iter().rev());
+                } else {
+                    out.extend_from_slice(row);
+                }
+            } else {
+                out.extend((0..dims[0]).map(|i| source[base + at(0, i)]));
+            }
+        }
+    }
+    out
+}
