@@ -232,7 +232,7 @@ pub fn slice_dice(
     slice_len: usize,
 ) -> Result<Vec<f64>, MetricsError> {
     same_length("the prediction", truth.len(), prediction.len())?;
-    if slice_len == 0 || truth.len() % slice_len != 0 {
+    if slice_len == 0 || !truth.len().is_multiple_of(slice_len) {
         return Err(MetricsError::Slices {
             len: truth.len(),
             slice_len,
