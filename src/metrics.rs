@@ -14,6 +14,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+// The explicit path keeps the module loadable from any place that names this file by path.
+#[path = "metrics/toolbox.rs"]
 pub mod toolbox;
 
 /// Why two maps could not be compared.

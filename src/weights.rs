@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+// The explicit path keeps the module loadable from any place that names this file by path.
+#[path = "weights/tensors.rs"]
 pub mod tensors;
 
 /// The manifest layout that this version reads and writes.

@@ -68,8 +68,9 @@ impl Int8 {
             scale[channel] = scale[channel].max(value.abs());
         }
         for s in &mut scale {
+            let step = *s / INT8_MAX;
             // A channel of zeros takes any scale; 1 divides.
-            *s = if *s > 0.0 { *s / INT8_MAX } else { 1.0 };
+            *s = if step.is_normal() { step } else { 1.0 };
         }
         let rounded =
             |(v, c): (&f32, usize)| (v / scale[c]).round().clamp(-INT8_MAX, INT8_MAX) as i8;
@@ -494,6 +495,8 @@ mod tests {
         assert_eq!(tensor.data, [127, -1, 0, 127, -127, 63, 0, 0, 0]);
         assert!((tensor.scale[0] - 0.01).abs() < 1e-9);
         assert_eq!(tensor.scale[1..], [1.0, 1.0]);
+        let tiny = Int8::quantize(&[1], &[1e-44], 0).unwrap();
+        assert_eq!((tiny.data[0], tiny.scale[0]), (0, 1.0));
         let columns = Int8::quantize(&[2, 2], &[1.0, 100.0, 0.5, -200.0], 1).unwrap();
         assert_eq!(columns.data, [127, 64, 64, -127]);
         for (a, b) in columns.dequantize().iter().zip([1.0, 100.0, 0.5, -200.0]) {
