@@ -1,0 +1,288 @@
+//! The operations that the networks spend their time in, as one trait over the backends.
+//!
+//! burn's own operations serve wherever they are good enough. What is here is what they are not:
+//! convolutions (on the CPU: image-to-column tiles and matrix products, also backwards, where
+//! burn loops over groups) and normalisation with its activation in one pass. Model code calls
+//! the functions of this module and has no branch on the backend.
+
+pub mod cpu;
+mod flex;
+
+#[cfg(feature = "train")]
+mod autodiff;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
+
+use burn::tensor::TensorPrimitive;
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, FloatTensor};
+use burn::tensor::{Shape, Tensor};
+
+/// The activation that follows a normalisation or a folded convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Activation {
+    /// None: the output is linear.
+    #[default]
+    None,
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, 0), 6), as EfficientNet-Lite uses it.
+    Relu6,
+}
+
+impl Activation {
+    /// Applies the activation to a tensor.
+    pub fn apply<B: Backend, const D: usize>(self, x: Tensor<B, D>) -> Tensor<B, D> {
+        match self {
+            Activation::None => x,
+            Activation::Relu => burn::tensor::activation::relu(x),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+        }
+    }
+
+    /// Applies the activation to one number.
+    #[inline(always)]
+    pub fn scalar(self, x: f32) -> f32 {
+        match self {
+            Activation::None => x,
+            Activation::Relu => x.max(0.0),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+        }
+    }
+
+    /// Whether the gradient passes where the activation's output is `y`.
+    #[inline(always)]
+    pub fn passes(self, y: f32) -> bool {
+        match self {
+            Activation::None => true,
+            Activation::Relu => y > 0.0,
+            Activation::Relu6 => y > 0.0 && y < 6.0,
+        }
+    }
+}
+
+/// A normalisation's result: the output and the statistics that it used.
+pub struct Normalized<T> {
+    /// Normalised, scaled, shifted and activated values, `[n, c, s]`.
+    pub output: T,
+    /// Mean of each channel, `[c]`.
+    pub mean: T,
+    /// Biased variance of each channel, `[c]`.
+    pub variance: T,
+}
+
+/// A backend with Pleura's operations.
+///
+/// The defaults are burn's own operations; a backend overrides what it has a better kernel for.
+pub trait Kernels: Backend {
+    /// 2D convolution: `x [n, ci, h, w]`, `weight [co, ci/groups, kh, kw]`, `bias [co]`.
+    fn convolve2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        <Self as burn::tensor::ops::ModuleOps<Self>>::conv2d(x, weight, bias, options)
+    }
+
+    /// 3D convolution: `x [n, ci, d, h, w]`, `weight [co, ci/groups, kd, kh, kw]`, `bias [co]`.
+    fn convolve3d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvOptions<3>,
+    ) -> FloatTensor<Self> {
+        <Self as burn::tensor::ops::ModuleOps<Self>>::conv3d(x, weight, bias, options)
+    }
+
+    /// Transposed 3D convolution: `x [n, ci, d, h, w]`, `weight [ci, co, kd, kh, kw]`, one group.
+    fn convolve_transposed3d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvTransposeOptions<3>,
+    ) -> FloatTensor<Self> {
+        <Self as burn::tensor::ops::ModuleOps<Self>>::conv_transpose3d(x, weight, bias, options)
+    }
+
+    /// Normalises `x [n, c, s]` over `n` and `s`, scales by `gamma [c]`, shifts by `beta [c]`,
+    /// activates: batch norm in training, and instance norm on `[1, n·c, s]`.
+    fn normalize(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+        activation: Activation,
+    ) -> Normalized<FloatTensor<Self>> {
+        normalize_by_parts::<Self>(x, gamma, beta, epsilon, activation)
+    }
+}
+
+/// The gradients that training asks of a backend on top of [`Kernels`].
+#[cfg(feature = "train")]
+pub trait TrainKernels: Kernels {
+    /// Gradients of [`Kernels::convolve2d`] by `x` and `weight`, each only if it is wanted.
+    fn convolve2d_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        wanted: [bool; 2],
+    ) -> [Option<FloatTensor<Self>>; 2] {
+        autodiff::conv2d_backward_by_parts::<Self>(x, weight, grad, options, wanted)
+    }
+
+    /// Gradients of [`Kernels::convolve3d`] by `x` and `weight`, each only if it is wanted.
+    fn convolve3d_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvOptions<3>,
+        wanted: [bool; 2],
+    ) -> [Option<FloatTensor<Self>>; 2] {
+        autodiff::conv3d_backward_by_parts::<Self>(x, weight, grad, options, wanted)
+    }
+
+    /// Gradients of [`Kernels::convolve_transposed3d`] by `x` and `weight`, each only if it is wanted.
+    fn convolve_transposed3d_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvTransposeOptions<3>,
+        wanted: [bool; 2],
+    ) -> [Option<FloatTensor<Self>>; 2] {
+        autodiff::conv_transpose3d_backward_by_parts::<Self>(x, weight, grad, options, wanted)
+    }
+
+    /// Gradients of [`Kernels::normalize`] by `x`, `gamma` and `beta`.
+    ///
+    /// `done` is what the forward pass returned.
+    fn normalize_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        done: Normalized<FloatTensor<Self>>,
+        epsilon: f32,
+        activation: Activation,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        autodiff::normalize_backward_by_parts::<Self>(x, gamma, done, epsilon, activation, grad)
+    }
+}
+
+pub(crate) fn wrap<B: Backend, const D: usize>(x: FloatTensor<B>) -> Tensor<B, D> {
+    Tensor::from_primitive(TensorPrimitive::Float(x))
+}
+
+pub(crate) fn unwrap<B: Backend, const D: usize>(x: Tensor<B, D>) -> FloatTensor<B> {
+    x.into_primitive().tensor()
+}
+
+/// [`Kernels::normalize`] out of burn's elementwise operations, for backends without a kernel.
+fn normalize_by_parts<B: Backend>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    epsilon: f32,
+    activation: Activation,
+) -> Normalized<FloatTensor<B>> {
+    let x: Tensor<B, 3> = wrap::<B, 3>(x);
+    let [_, c, _] = x.dims();
+    let mean = x.clone().mean_dim(2).mean_dim(0);
+    let centred = x - mean.clone();
+    let variance = centred.clone().powf_scalar(2.0).mean_dim(2).mean_dim(0);
+    let scale =
+        wrap::<B, 1>(gamma).reshape([1, c, 1]) / (variance.clone() + epsilon).sqrt();
+    let shift = wrap::<B, 1>(beta).reshape([1, c, 1]);
+    let output = activation.apply(centred * scale + shift);
+    Normalized {
+        output: unwrap(output),
+        mean: unwrap(mean.reshape([c])),
+        variance: unwrap(variance.reshape([c])),
+    }
+}
+
+/// 2D convolution; see [`Kernels::convolve2d`].
+pub fn conv2d<B: Kernels>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Option<Tensor<B, 1>>,
+    options: ConvOptions<2>,
+) -> Tensor<B, 4> {
+    wrap::<B, 4>(B::convolve2d(
+        unwrap(x),
+        unwrap(weight),
+        bias.map(unwrap),
+        options,
+    ))
+}
+
+/// 3D convolution; see [`Kernels::convolve3d`].
+pub fn conv3d<B: Kernels>(
+    x: Tensor<B, 5>,
+    weight: Tensor<B, 5>,
+    bias: Option<Tensor<B, 1>>,
+    options: ConvOptions<3>,
+) -> Tensor<B, 5> {
+    wrap::<B, 5>(B::convolve3d(
+        unwrap(x),
+        unwrap(weight),
+        bias.map(unwrap),
+        options,
+    ))
+}
+
+/// Transposed 3D convolution; see [`Kernels::convolve_transposed3d`].
+pub fn conv_transpose3d<B: Kernels>(
+    x: Tensor<B, 5>,
+    weight: Tensor<B, 5>,
+    bias: Option<Tensor<B, 1>>,
+    options: ConvTransposeOptions<3>,
+) -> Tensor<B, 5> {
+    wrap::<B, 5>(B::convolve_transposed3d(
+        unwrap(x),
+        unwrap(weight),
+        bias.map(unwrap),
+        options,
+    ))
+}
+
+/// Batch norm in training mode on `[n, c, …]`: the output, and each channel's mean and biased
+/// variance for the running averages.
+pub fn batch_normalize<B: Kernels, const D: usize>(
+    x: Tensor<B, D>,
+    gamma: Tensor<B, 1>,
+    beta: Tensor<B, 1>,
+    epsilon: f64,
+    activation: Activation,
+) -> (Tensor<B, D>, Tensor<B, 1>, Tensor<B, 1>) {
+    let shape: Shape = x.shape();
+    let [n, c] = [shape[0], shape[1]];
+    let done = B::normalize(
+        unwrap(x.reshape([n as i32, c as i32, -1])),
+        unwrap(gamma),
+        unwrap(beta),
+        epsilon as f32,
+        activation,
+    );
+    (
+        wrap::<B, 3>(done.output).reshape(shape),
+        wrap::<B, 1>(done.mean),
+        wrap::<B, 1>(done.variance),
+    )
+}
+
+/// Instance norm without affine parameters on `[n, c, …]`: each channel of each sample is brought
+/// to mean 0 and (biased) variance 1.
+pub fn instance_normalize<B: Kernels, const D: usize>(x: Tensor<B, D>, epsilon: f64) -> Tensor<B, D> {
+    let shape: Shape = x.shape();
+    let planes = shape[0] * shape[1];
+    let device = x.device();
+    let done = B::normalize(
+        unwrap(x.reshape([1, planes as i32, -1])),
+        unwrap(Tensor::<B, 1>::ones([planes], &device)),
+        unwrap(Tensor::<B, 1>::zeros([planes], &device)),
+        epsilon as f32,
+        Activation::None,
+    );
+    wrap::<B, 3>(done.output).reshape(shape)
+}

@@ -1,0 +1,15 @@
+//! NormNet (Yao et al. 2020, "Label-Free Segmentation of COVID-19 Lesions in Lung CT").
+//!
+//! A [3D U-Net](model) learns what bright tissue in healthy lungs looks like, from healthy scans
+//! with [synthetic lesions](synth) pasted in. What is bright and what it does not confidently
+//! call healthy is lesion: [post-processing](post) grows it to dimmer voxels. No lesion label is
+//! ever seen. [`frame`] brings a scan to the network's grid and back.
+
+pub mod frame;
+pub mod model;
+pub mod post;
+
+#[cfg(feature = "train")]
+pub mod edges;
+#[cfg(feature = "train")]
+pub mod synth;
