@@ -464,3 +464,226 @@ fn gather<T: Copy>(source: &[T], dims: [usize; 3], steps: [usize; 3], flip: [boo
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A linear function of the world position, whole for whole millimetres.
+    fn field(p: [f64; 3]) -> f64 {
+        3.0 * p[0] - 5.0 * p[1] + 7.0 * p[2] + 11.0
+    }
+
+    /// A volume whose voxels hold [`field`] at their place in the world.
+    fn field_volume(dims: [usize; 3], affine: Affine) -> Volume<f64> {
+        let mut v = Volume::filled(0.0, dims, affine);
+        for n in 0..v.len() {
+            v.data[n] = field(affine.apply(position(n, dims)));
+        }
+        v
+    }
+
+    fn position(n: usize, dims: [usize; 3]) -> [f64; 3] {
+        let (i, rest) = (n % dims[0], n / dims[0]);
+        [i, rest % dims[1], rest / dims[1]].map(|x| x as f64)
+    }
+
+    #[track_caller]
+    fn assert_in_place(v: &Volume<f64>) {
+        assert!(!v.is_empty());
+        for (n, value) in v.data.iter().enumerate() {
+            let expected = field(v.affine.apply(position(n, v.dims)));
+            assert!(
+                (value - expected).abs() < 1e-9,
+                "voxel {n}: {value} is not {expected}"
+            );
+        }
+    }
+
+    /// Rotation about z, then about x, by degrees, of the columns of an LPS grid; with a shear.
+    fn oblique() -> Affine {
+        let (sz, cz) = 25_f64.to_radians().sin_cos();
+        let (sx, cx) = (-18_f64).to_radians().sin_cos();
+        let rotation = Affine([
+            [cz, -sz, 0.0, 0.0],
+            [cx * sz, cx * cz, -sx, 0.0],
+            [sx * sz, sx * cz, cx, 0.0],
+        ]);
+        let sheared = Affine([
+            [-0.7, 0.0, 0.1, 12.5],
+            [0.0, -0.8, 0.0, -33.0],
+            [0.0, 0.0, 2.5, 7.25],
+        ]);
+        rotation.compose(&sheared)
+    }
+
+    /// Every assignment of voxel axes to world axes, with every choice of direction.
+    fn all_orientations() -> Vec<Affine> {
+        let mut all = Vec::new();
+        for world in PERMUTATIONS {
+            for signs in 0..8 {
+                let mut m = [[0.0; 4]; 3];
+                for axis in 0..3 {
+                    let sign = if signs >> axis & 1 == 1 { -1.0 } else { 1.0 };
+                    m[world[axis]][axis] = sign * (axis as f64 + 1.0);
+                }
+                for (row, offset) in m.iter_mut().zip([40.0, -90.0, 13.0]) {
+                    row[3] = offset;
+                }
+                all.push(Affine(m));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn all_48_orientations_go_to_lps_and_back_exactly() {
+        let all = all_orientations();
+        assert_eq!(all.len(), 48);
+        for affine in all {
+            let v = field_volume([3, 4, 5], affine);
+            let (lps, back) = v.to_lps();
+            assert_eq!(lps.affine.orientation(), "LPS", "from {affine:?}");
+            assert_in_place(&lps);
+            assert_eq!(back.restore(&lps).unwrap(), v);
+        }
+    }
+
+    #[test]
+    fn oblique_volumes_keep_their_place() {
+        // The same oblique grid, stored in each of the 48 axis orders.
+        for order in all_orientations() {
+            let unit = Affine(order.0.map(|row| {
+                let [a, b, c, _] = row;
+                [a, b, c, 0.0].map(|x| if x == 0.0 { 0.0 } else { x.signum() })
+            }));
+            let v = field_volume([3, 4, 5], oblique().compose(&unit));
+            let (lps, back) = v.to_lps();
+            assert_eq!(lps.affine.orientation(), "LPS");
+            assert_in_place(&lps);
+            assert_eq!(back.restore(&lps).unwrap(), v);
+        }
+    }
+
+    #[test]
+    fn lps_volumes_are_left_as_they_are() {
+        let v = field_volume([4, 3, 2], Affine::from_spacing([0.7, 0.8, 2.5]));
+        assert_eq!(v.to_lps().0, v);
+    }
+
+    #[test]
+    fn restoring_another_grid_is_refused() {
+        let (lps, back) = field_volume([3, 4, 5], all_orientations()[20]).to_lps();
+        let other = lps.crop([0; 3], [2, 2, 2]).unwrap();
+        assert!(matches!(
+            back.restore(&other),
+            Err(VolumeError::Grid { .. })
+        ));
+    }
+
+    #[test]
+    fn degenerate_affines_still_restore() {
+        for affine in [Affine([[0.0; 4]; 3]), Affine([[f64::NAN; 4]; 3])] {
+            let v = Volume::new((0..24_u8).collect(), [2, 3, 4], affine).unwrap();
+            let (lps, back) = v.to_lps();
+            assert_eq!(back.restore(&lps).unwrap().data, v.data);
+            assert!(affine.inverse().is_none());
+        }
+    }
+
+    #[test]
+    fn crop_and_pad_keep_every_voxel_in_place() {
+        let v = field_volume([5, 6, 7], oblique());
+        let inner = v.crop([1, 2, 3], [3, 3, 2]).unwrap();
+        assert_in_place(&inner);
+        let padded = inner.pad([1, 2, 3], [1, 1, 2], f64::NAN);
+        assert_eq!(padded.dims, v.dims);
+        for (n, (a, b)) in padded.data.iter().zip(&v.data).enumerate() {
+            let p = position(n, v.dims);
+            let kept = (1.0..4.0).contains(&p[0])
+                && (2.0..5.0).contains(&p[1])
+                && (3.0..5.0).contains(&p[2]);
+            assert!(if kept { a == b } else { a.is_nan() }, "voxel {n}");
+            let distance = (0..3).map(|r| padded.affine.apply(p)[r] - v.affine.apply(p)[r]);
+            assert!(distance.map(f64::abs).sum::<f64>() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn crops_beyond_the_volume_are_refused() {
+        let v = field_volume([5, 6, 7], oblique());
+        assert!(v.crop([0, 0, 7], [5, 6, 0]).unwrap().is_empty());
+        for (start, dims) in [([3, 0, 0], [3, 1, 1]), ([0, 0, usize::MAX], [1, 1, 2])] {
+            assert!(matches!(
+                v.crop(start, dims),
+                Err(VolumeError::OutOfBounds { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        let affine = Affine::from_spacing([1.0; 3]);
+        assert!(Volume::new(vec![0_u8; 24], [2, 3, 4], affine).is_ok());
+        assert_eq!(
+            Volume::new(vec![0_u8; 23], [2, 3, 4], affine).unwrap_err(),
+            VolumeError::Length {
+                dims: [2, 3, 4],
+                expected: 24,
+                found: 23
+            }
+        );
+        let dims = [usize::MAX, 2, 1];
+        assert_eq!(
+            Volume::new(vec![0_u8; 2], dims, affine).unwrap_err(),
+            VolumeError::TooLarge { dims }
+        );
+    }
+
+    #[test]
+    fn inverse_undoes_the_affine() {
+        let affine = oblique();
+        let identity = affine.inverse().unwrap().compose(&affine);
+        for (r, row) in identity.0.iter().enumerate() {
+            for (c, value) in row.iter().enumerate() {
+                let expected = if r == c { 1.0 } else { 0.0 };
+                assert!((value - expected).abs() < 1e-12, "{identity:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn orientation_names_the_growing_direction() {
+        let ras = Affine::scale_offset([1.0, 2.0, 3.0], [0.0; 3]);
+        assert_eq!(ras.orientation(), "RAS");
+        assert_eq!(Affine::from_spacing([1.0; 3]).orientation(), "LPS");
+        // A coronal stack: i to the left, j to inferior, k to anterior.
+        let coronal = Affine([
+            [-1.0, 0.0, 0.0, 0.0],
+            [0.0, 0.1, 2.0, 0.0],
+            [0.0, -1.0, 0.2, 0.0],
+        ]);
+        assert_eq!(coronal.orientation(), "LIA");
+    }
+
+    #[test]
+    fn spacing_and_voxel_volume_come_from_the_affine() {
+        let v = Volume::filled(0_u8, [1, 1, 1], Affine::from_spacing([0.5, 0.8, 2.5]));
+        assert_eq!(v.spacing(), [0.5, 0.8, 2.5]);
+        assert!((v.voxel_ml() - 0.001).abs() < 1e-15);
+    }
+
+    #[test]
+    fn grids_of_another_spacing_share_the_centre() {
+        let v = Volume::filled(0_u8, [100, 90, 31], oblique());
+        let (dims, affine) = v.grid_with_spacing([1.4, 0.8, 1.0]);
+        assert_eq!(dims[..2], [50, 90]);
+        assert!((affine.spacing()[0] - 1.4).abs() < 1e-12);
+        let centre =
+            |affine: &Affine, dims: [usize; 3]| affine.apply(dims.map(|n| (n as f64 - 1.0) / 2.0));
+        let (a, b) = (centre(&v.affine, v.dims), centre(&affine, dims));
+        assert!((0..3).all(|r| (a[r] - b[r]).abs() < 1e-9));
+    }
+}

@@ -435,3 +435,234 @@ fn for_each_slice<U: Send, S>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// A linear function of the world position.
+    fn field(p: [f64; 3]) -> f32 {
+        (2.0 * p[0] - 3.0 * p[1] + 1.5 * p[2]) as f32
+    }
+
+    fn position(n: usize, dims: [usize; 3]) -> [f64; 3] {
+        let (i, rest) = (n % dims[0], n / dims[0]);
+        [i, rest % dims[1], rest / dims[1]].map(|x| x as f64)
+    }
+
+    fn field_volume(dims: [usize; 3], affine: Affine) -> Volume<f32> {
+        let data = (0..dims.iter().product())
+            .map(|n| field(affine.apply(position(n, dims))))
+            .collect();
+        Volume::new(data, dims, affine).unwrap()
+    }
+
+    /// Deterministic values without structure.
+    fn noise(dims: [usize; 3], affine: Affine) -> Volume<i16> {
+        let mut state = 1_u32;
+        let data = (0..dims.iter().product::<usize>())
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 20) as i16 - 1024
+            })
+            .collect();
+        Volume::new(data, dims, affine).unwrap()
+    }
+
+    fn rotated(degrees: f64, scale: [f64; 3], offset: [f64; 3]) -> Affine {
+        let (s, c) = degrees.to_radians().sin_cos();
+        let rotation = Affine([
+            [c, -s, 0.0, offset[0]],
+            [s, c, 0.0, offset[1]],
+            [0.0, 0.0, 1.0, offset[2]],
+        ]);
+        rotation.compose(&Affine::scale_offset(scale, [0.0; 3]))
+    }
+
+    /// Number of target voxels between the source's voxel centres, all of which must hold the
+    /// field's value; `margin` in source voxels.
+    fn exact_inside(source: &Volume<f32>, out: &Volume<f32>, margin: f64) -> usize {
+        let back = source.affine.inverse().unwrap();
+        let mut inside = 0;
+        for (n, &value) in out.data.iter().enumerate() {
+            let world = out.affine.apply(position(n, out.dims));
+            let x = back.apply(world);
+            if (0..3).all(|a| x[a] >= margin && x[a] <= source.dims[a] as f64 - 1.0 - margin) {
+                inside += 1;
+                let expected = field(world);
+                assert!((value - expected).abs() < 1e-3, "{value} not {expected}");
+            }
+        }
+        inside
+    }
+
+    #[test]
+    fn linear_functions_are_exact_between_any_two_grids() {
+        let sources = [
+            rotated(0.0, [-0.7, -0.8, 2.5], [10.0, 20.0, -5.0]),
+            rotated(31.0, [0.7, -0.8, 2.5], [10.0, 20.0, -5.0]),
+        ];
+        for affine in sources {
+            let v = field_volume([20, 18, 9], affine);
+            let targets = [
+                // The same axes finer, the same axes flipped, permuted axes, rotated axes.
+                Affine::scale_offset([0.6, 0.7, 0.45], [-0.3, 0.2, 0.1]),
+                Affine::scale_offset([-0.9, 1.0, -0.5], [18.7, 0.5, 7.5]),
+                Affine([
+                    [0.0, 0.8, 0.0, 1.0],
+                    [0.0, 0.0, 0.9, 1.0],
+                    [0.5, 0.0, 0.0, 0.2],
+                ]),
+                rotated(-17.0, [0.6, 0.7, 0.5], [2.0, 6.0, 0.5]),
+            ];
+            for target in targets {
+                let out = resample_linear_f32(&v, [20, 16, 14], &affine.compose(&target), -1e6);
+                assert!(exact_inside(&v, &out, 0.0) > 500);
+            }
+        }
+    }
+
+    #[test]
+    fn means_of_linear_functions_are_exact() {
+        let affine = rotated(31.0, [0.7, -0.8, 1.25], [10.0, 20.0, -5.0]);
+        let v = field_volume([40, 36, 30], affine);
+        let target = affine.compose(&Affine::scale_offset([2.3, -1.7, 4.0], [3.1, 33.0, 2.25]));
+        let out = resample(&v, [15, 18, 6], &target, 0.0, Coarse::Average);
+        // Two source voxels hold the target voxel's half width along each axis.
+        assert!(exact_inside(&v, &out, 2.0) > 500);
+    }
+
+    #[test]
+    fn both_paths_agree() {
+        let v = noise([13, 11, 9], Affine::from_spacing([0.7, 0.8, 2.0]));
+        // The same voxels stored with i and k exchanged: no longer aligned with the target.
+        let mut exchanged = Volume::filled(
+            0,
+            [9, 11, 13],
+            Affine(v.affine.0.map(|[a, b, c, d]| [c, b, a, d])),
+        );
+        for n in 0..exchanged.len() {
+            let [k, j, i] = position(n, exchanged.dims).map(|x| x as usize);
+            exchanged.data[n] = v.data[v.index(i, j, k)];
+        }
+        let target = Affine::scale_offset([0.83, -0.61, 0.47], [-0.9, 11.2, -0.8]);
+        let target = v.affine.compose(&target);
+        let dims = [16, 20, 21];
+        let a = resample_linear(&v, dims, &target, -3000);
+        let b = resample_linear(&exchanged, dims, &target, -3000);
+        assert!(
+            a.data
+                .iter()
+                .zip(&b.data)
+                .all(|(a, b)| (a - b).abs() < 1e-2)
+        );
+        assert!(a.data.contains(&-3000.0));
+        assert_eq!(
+            resample_nearest(&v, dims, &target, -3000),
+            resample_nearest(&exchanged, dims, &target, -3000)
+        );
+    }
+
+    #[test]
+    fn the_same_grid_gives_the_same_values() {
+        let v = noise([13, 11, 9], rotated(40.0, [0.7, 0.8, 2.0], [1.0, 2.0, 3.0]));
+        let expected: Vec<f32> = v.data.iter().map(|&x| f32::from(x)).collect();
+        let close = |out: &Volume<f32>| {
+            out.data
+                .iter()
+                .zip(&expected)
+                .all(|(a, b)| (a - b).abs() < 1e-3)
+        };
+        assert!(close(&resample_linear(&v, v.dims, &v.affine, 0)));
+        assert!(close(&resample_mean(&v, v.dims, &v.affine)));
+        assert_eq!(resample_nearest(&v, v.dims, &v.affine, 0), v);
+    }
+
+    #[test]
+    fn the_field_of_view_ends_at_voxel_edges() {
+        let v = Volume::new(
+            vec![10_i16, 20, 30],
+            [3, 1, 1],
+            Affine::scale_offset([1.0; 3], [0.0; 3]),
+        );
+        let v = v.unwrap();
+        let target = Affine::scale_offset([0.25, 1.0, 1.0], [-0.75, 0.0, 0.0]);
+        let out = resample_linear(&v, [15, 1, 1], &target, -1);
+        assert_eq!(out.data[..5], [-1.0, 10.0, 10.0, 10.0, 12.5]);
+        assert_eq!(out.data[11..], [30.0, 30.0, 30.0, -1.0]);
+        let labels = resample_nearest(&v, [15, 1, 1], &target, -1);
+        assert_eq!(
+            labels.data,
+            [-1, 10, 10, 10, 10, 20, 20, 20, 20, 30, 30, 30, 30, 30, -1]
+        );
+    }
+
+    #[test]
+    fn coarse_targets_average_instead_of_skipping() {
+        // Slices alternate between 0 and 100: sampling sees one or the other, averaging 50.
+        let data = (0..13).flat_map(|k| [100 * (k % 2) as i16; 4]).collect();
+        let v = Volume::new(data, [2, 2, 13], Affine::from_spacing([1.0, 1.0, 1.0])).unwrap();
+        let target = v
+            .affine
+            .compose(&Affine::scale_offset([1.0, 1.0, 4.0], [0.0, 0.0, 2.0]));
+        let sampled = resample_linear(&v, [2, 2, 3], &target, 0);
+        assert!(sampled.data.iter().all(|&x| x == 0.0));
+        let averaged = resample_mean(&v, [2, 2, 3], &target);
+        assert!(averaged.data.iter().all(|x| (x - 50.0).abs() < 1e-4));
+    }
+
+    #[test]
+    fn averaging_keeps_constants_up_to_the_border_and_gives_air_beyond() {
+        let v = Volume::filled(40_i16, [7, 1, 5], Affine::from_spacing([1.0, 1.0, 1.0]));
+        let target = v
+            .affine
+            .compose(&Affine::scale_offset([3.0, 1.0, 9.0], [-2.0, 0.0, 2.0]));
+        let out = resample_mean(&v, [4, 1, 1], &target);
+        let expected = [-1024.0, 40.0, 40.0, -1024.0];
+        assert!(
+            out.data
+                .iter()
+                .zip(expected)
+                .all(|(a, b)| (a - b).abs() < 1e-4)
+        );
+    }
+
+    #[test]
+    fn nothing_to_sample_is_all_outside() {
+        let flat = Volume::filled(40_i16, [3, 3, 3], Affine([[0.0; 4]; 3]));
+        let empty = Volume::filled(40_i16, [0, 3, 3], Affine::from_spacing([1.0; 3]));
+        let nan = Volume::filled(40_i16, [3, 3, 3], Affine::from_spacing([1.0; 3]));
+        for (v, target) in [
+            (flat, Affine::from_spacing([1.0; 3])),
+            (empty, Affine::from_spacing([1.0; 3])),
+            (nan, Affine([[f64::NAN; 4]; 3])),
+        ] {
+            let out = resample_linear(&v, [2, 2, 2], &target, -7);
+            assert!(out.data.iter().all(|&x| x == -7.0));
+            let labels = resample_nearest(&v, [2, 2, 2], &target, -7);
+            assert!(labels.data.iter().all(|&x| x == -7));
+        }
+        let v = Volume::filled(40_i16, [3, 3, 3], Affine::from_spacing([1.0; 3]));
+        assert!(resample_mean(&v, [0, 2, 2], &v.affine).is_empty());
+    }
+
+    #[test]
+    fn thick_slices_are_means_at_the_centre_of_their_group() {
+        let affine = rotated(20.0, [1.0, 1.0, 2.0], [0.0, 0.0, 100.0]);
+        let data = (0..8).flat_map(|k| [10 * k, -10 * k]).collect();
+        let v = Volume::new(data, [2, 1, 8], affine).unwrap();
+        let thick = average_slices(&v, 3);
+        assert_eq!(thick.dims, [2, 1, 3]);
+        assert_eq!(thick.data, [10, -10, 40, -40, 65, -65]);
+        assert!((thick.spacing()[2] - 6.0).abs() < 1e-12);
+        let (a, b) = (
+            thick.affine.apply([1.0, 0.0, 1.0]),
+            affine.apply([1.0, 0.0, 4.0]),
+        );
+        assert!((0..3).all(|r| (a[r] - b[r]).abs() < 1e-12));
+        assert_eq!(average_slices(&v, 0), v);
+        assert_eq!(average_slices(&v, 100).data, [35, -35]);
+    }
+}
