@@ -145,7 +145,7 @@ pub fn stages(
     spacing: [f64; 3],
     config: &PostConfig,
 ) -> Stages {
-    let voxels = dims.iter().product();
+    let voxels: usize = dims.iter().product();
     assert_eq!(
         [h.len(), lungs.len(), healthy.len()],
         [voxels; 3],
