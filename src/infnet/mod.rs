@@ -16,6 +16,15 @@ pub mod reverse;
 pub mod rfb;
 pub mod slices;
 
+#[cfg(feature = "train")]
+pub mod data;
+#[cfg(feature = "train")]
+pub mod import;
+#[cfg(feature = "train")]
+pub mod loss;
+#[cfg(feature = "train")]
+pub mod train;
+
 
 use crate::nn::Builder;
 use crate::nn::kernels::Kernels;

@@ -1,0 +1,262 @@
+//! Training Inf-Net from labelled slices (paper §III-E, §IV-A; SPEC A.11–A.12).
+
+use super::data::{Augment, Batch, Sample};
+use super::loss::{self, Bce};
+use super::{InfNet, InfNetConfig};
+use crate::nn::Builder;
+use crate::nn::kernels::TrainKernels;
+use crate::nn::params::fill;
+use crate::training::{Checkpoints, Ema, TrainError, cosine, step_rng};
+use burn::backend::Autodiff;
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::{AutodiffModule, list_param_ids};
+use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::tensor::{Tensor, TensorData};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A run's settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// The network.
+    pub net: InfNetConfig,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Slices a step.
+    pub batch: usize,
+    /// Share of a batch taken from each source: labelled, pseudo-labelled, lesion-free.
+    pub shares: [f64; 3],
+    /// Learning rates of the encoder and of the rest.
+    pub rates: [f64; 2],
+    /// Sides of the input that the steps cycle through.
+    pub sides: Vec<usize>,
+    /// Share of the steps after which only the network's own side is used.
+    pub settle: f64,
+    /// Augmentation.
+    pub augment: Augment,
+    /// Weighted BCE (else plain).
+    pub weighted: bool,
+    /// Cosine schedule (else the published one).
+    pub cosine: bool,
+    /// Decay of the averaged weights; 0 keeps the last weights.
+    pub ema: f64,
+    /// Seed of everything.
+    pub seed: u64,
+}
+
+impl TrainConfig {
+    /// As published (SPEC A.12): three scales, Adam 1e-4, elements of the gradient clamped to
+    /// ±0.5, plain BCE, no augmentation; `labelled` slices make the epochs.
+    pub fn paper(net: InfNetConfig, labelled: usize) -> Self {
+        let batch = 24;
+        let epoch = 3 * labelled.div_ceil(batch);
+        TrainConfig {
+            net,
+            steps: 52 * epoch,
+            batch,
+            shares: [1.0, 0.0, 0.0],
+            rates: [1e-4, 1e-4],
+            sides: vec![256, 352, 448],
+            settle: 1.0,
+            augment: Augment::none(),
+            weighted: false,
+            cosine: false,
+            ema: 0.0,
+            seed: 1,
+        }
+    }
+
+    /// What ships: augmentation, weighted BCE, AdamW with a cosine, averaged weights, a quarter
+    /// of each batch from lesion-free slices where there are any.
+    pub fn best(net: InfNetConfig) -> Self {
+        let side = net.side;
+        TrainConfig {
+            net,
+            steps: 600,
+            batch: 12,
+            shares: [0.75, 0.0, 0.25],
+            rates: [3e-4, 1e-3],
+            sides: vec![(side * 8 / 11).next_multiple_of(32)],
+            settle: 0.7,
+            augment: Augment::best(),
+            weighted: true,
+            cosine: true,
+            ema: 0.99,
+            seed: 1,
+        }
+    }
+
+    fn side(&self, step: usize) -> usize {
+        if step as f64 >= self.settle * self.steps as f64 {
+            return self.net.side;
+        }
+        self.sides[step % self.sides.len()]
+    }
+
+    /// The factor on the rates. Published: 1 for 49 of 52 epochs, then a tenth more each
+    /// (SPEC A.12, with the vanishing tail left out).
+    fn decay(&self, step: usize) -> f64 {
+        if self.cosine {
+            return cosine(step, self.steps, 1.0);
+        }
+        let epoch = step * 52 / self.steps.max(1);
+        0.1f64.powi(epoch as i32 - 48).min(1.0)
+    }
+}
+
+/// Where the slices come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Labelled by a doctor.
+    pub labelled: Vec<Sample>,
+    /// Labelled by a network.
+    pub pseudo: Vec<Sample>,
+    /// Known to be free of lesions.
+    pub clean: Vec<Sample>,
+}
+
+/// What a step reports.
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Mean loss since the last report.
+    pub loss: f32,
+    /// Time left at the present pace.
+    pub left: Duration,
+}
+
+/// Time between two checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(150);
+/// Steps between two reports.
+const REPORT_EVERY: usize = 10;
+
+fn make_batch(config: &TrainConfig, sources: &Sources, step: usize) -> Batch {
+    let mut rng = step_rng(config.seed, step);
+    let mut batch = Batch::new(config.side(step));
+    let pools = [&sources.labelled, &sources.pseudo, &sources.clean];
+    let total: f64 = pools
+        .iter()
+        .zip(config.shares)
+        .map(|(pool, share)| if pool.is_empty() { 0.0 } else { share })
+        .sum();
+    if total <= 0.0 {
+        return batch;
+    }
+    for slot in 0..config.batch {
+        // The slot's place in 0…total picks the pool, so each step has its share of each.
+        let mut place = (slot as f64 + 0.5) / config.batch as f64 * total;
+        for (pool, share) in pools.iter().zip(config.shares) {
+            if pool.is_empty() {
+                continue;
+            }
+            place -= share;
+            if place <= 0.0 {
+                let sample = &pool[rng.random_range(0..pool.len())];
+                batch.push(sample, &config.augment, &mut rng);
+                break;
+            }
+        }
+    }
+    batch
+}
+
+/// Trains and returns the (averaged) network on the inner backend. `folder` keeps the
+/// checkpoint; a run of the same settings found there is resumed.
+pub fn train<B: TrainKernels>(
+    config: &TrainConfig,
+    sources: &Sources,
+    start: InfNet<Autodiff<B>>,
+    folder: &Path,
+    device: &B::Device,
+    report: &mut dyn FnMut(Progress),
+) -> Result<InfNet<B>, TrainError> {
+    let make = || {
+        let adam = AdamWConfig::new().with_epsilon(1e-8);
+        let adam = match config.cosine {
+            true => adam.with_weight_decay(1e-4),
+            false => adam
+                .with_weight_decay(0.0)
+                .with_grad_clipping(Some(GradientClippingConfig::Value(0.5))),
+        };
+        adam.init::<Autodiff<B>, InfNet<Autodiff<B>>>()
+    };
+    let checkpoints = Checkpoints::new(folder);
+    let note = serde_json::to_string(config).unwrap_or_default();
+    let resumed = checkpoints.load(start.clone(), vec![make(), make()], device)?;
+    let (first, mut model, mut optimizers, mut ema) = match resumed {
+        Some(run) if run.note == note => (run.step, run.model, run.optimizers, run.ema),
+        Some(_) => {
+            return Err(TrainError::data(
+                folder,
+                "holds a checkpoint of other settings: choose another folder, or delete it",
+            ));
+        }
+        None => (0, start, vec![make(), make()], Ema::default()),
+    };
+    let encoder = list_param_ids(&model.encoder);
+    let mode = if config.weighted { Bce::Weighted } else { Bce::Plain };
+    let (send, receive) = std::sync::mpsc::sync_channel(2);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for step in first..config.steps {
+                if send.send(make_batch(config, sources, step)).is_err() {
+                    break;
+                }
+            }
+        });
+        let begun = Instant::now();
+        let mut saved = Instant::now();
+        let (mut sum, mut count) = (0.0, 0);
+        for step in first..config.steps {
+            let Ok(batch) = receive.recv() else { break };
+            let plane = |values: Vec<f32>, channels: usize| {
+                let shape = [batch.count, channels, batch.side, batch.side];
+                Tensor::<Autodiff<B>, 4>::from_data(TensorData::new(values, shape), device)
+            };
+            let maps = model.forward(plane(batch.image, 3));
+            let (target, weight) = (plane(batch.target, 1), plane(batch.weight, 1));
+            let loss = loss::total(&maps, &target, &weight, &plane(batch.edge, 1), mode);
+            let value = loss.clone().into_data().convert::<f32>().to_vec().unwrap_or(vec![f32::NAN])[0];
+            if !value.is_finite() {
+                return Err(TrainError::Diverged { step, loss: value });
+            }
+            let mut grads = loss.backward();
+            let of_encoder = GradientsParams::from_params(&mut grads, &model, &encoder);
+            let of_rest = GradientsParams::from_grads(grads, &model);
+            let decay = config.decay(step);
+            model = optimizers[0].step(config.rates[0] * decay, model, of_encoder);
+            model = optimizers[1].step(config.rates[1] * decay, model, of_rest);
+            ema.update(&model, config.ema, step);
+            sum += value;
+            count += 1;
+            let done = step + 1;
+            if done % REPORT_EVERY == 0 || done == config.steps {
+                let pace = begun.elapsed().div_f64((done - first) as f64);
+                report(Progress {
+                    step: done,
+                    steps: config.steps,
+                    loss: sum / count as f32,
+                    left: pace.mul_f64((config.steps - done) as f64),
+                });
+                (sum, count) = (0.0, 0);
+            }
+            if saved.elapsed() > CHECKPOINT_EVERY || done == config.steps {
+                checkpoints.save(done, &model, &[&optimizers[0], &optimizers[1]], &ema, &note)?;
+                saved = Instant::now();
+            }
+        }
+        fill(model.valid(), |name, _| {
+            let value = ema.values().get(name).map(|(_, v)| v.clone());
+            value.ok_or_else(|| TrainError::data(folder, format!("{name} has no average")))
+        })
+    })
+}
+
+/// A fresh network for training.
+pub fn fresh<B: TrainKernels>(config: &TrainConfig, device: &B::Device) -> InfNet<Autodiff<B>> {
+    InfNet::new(&mut Builder::training(config.seed, device), &config.net)
+}

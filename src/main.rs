@@ -1,0 +1,5 @@
+//! The command line; see [`pleura::cli`].
+
+fn main() -> std::process::ExitCode {
+    pleura::cli::run()
+}
