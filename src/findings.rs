@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::io::Warning;
 use crate::volume::{Reorientation, Volume};
 use crate::weights::{Network, Precision};
 
@@ -24,7 +25,7 @@ mod lesions;
 #[path = "findings/totals.rs"]
 mod totals;
 
-pub use border::{LUNGS_CUT, lungs_cut};
+pub use border::lungs_cut;
 pub use lesions::MIN_LESION_ML;
 
 /// The layout of the report.
@@ -137,6 +138,15 @@ pub struct WarningEntry {
     pub code: String,
     /// What it means, for people.
     pub text: String,
+}
+
+impl From<&Warning> for WarningEntry {
+    fn from(warning: &Warning) -> Self {
+        Self {
+            code: warning.code().into(),
+            text: warning.text(),
+        }
+    }
 }
 
 /// One lung, or both.

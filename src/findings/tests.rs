@@ -234,16 +234,14 @@ fn json_reads_back_and_says_what_it_is() {
         precision: Precision::Int8,
         sha256: "0".repeat(64),
     });
-    let warning = WarningEntry {
-        code: LUNGS_CUT.into(),
-        text: "cut".into(),
-    };
+    let warning = WarningEntry::from(&Warning::EightBit);
     let found = findings(&case.measured(), vec![warning], provenance).unwrap();
     let json = found.to_json().unwrap();
     assert_eq!(serde_json::from_str::<Findings>(&json).unwrap(), found);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["schema_version"], 1);
     assert_eq!(value["scan"]["orientation"], "RAI");
+    assert_eq!(value["warnings"][0]["code"], "eight_bit");
     assert_eq!(value["masks"][2]["labels"]["2"], "consolidation");
     assert_eq!(value["provenance"]["models"][0]["precision"], "int8");
     assert!(
