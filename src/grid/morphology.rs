@@ -93,10 +93,40 @@ pub fn erode_ball(mask: &[u8], dims: Dims, spacing_mm: [f64; 3], radius_mm: f64)
     out
 }
 
-/// Closing by a ball: dilation, then erosion. Set voxels stay set.
+/// Closing by a ball: dilation, then erosion, as if the grid went on as background. Set voxels stay
+/// set. Along an axis of one voxel the grid counts as flat: a single slice is closed by a disc.
 pub fn close_ball(mask: &[u8], dims: Dims, spacing_mm: [f64; 3], radius_mm: f64) -> Vec<u8> {
-    let dilated = dilate_ball(mask, dims, spacing_mm, radius_mm);
-    erode_ball(&dilated, dims, spacing_mm, radius_mm)
+    check(mask.len(), dims);
+    let Some((low, high)) = bounding_box(mask, dims) else {
+        return vec![0; mask.len()];
+    };
+    // All happens within one radius of what is set: room for the dilation, beyond the grid too.
+    let margin = [0, 1, 2].map(|a| match dims[a] {
+        1 => 0,
+        _ => (radius_mm / spacing_mm[a]) as usize + 1,
+    });
+    let room = [0, 1, 2].map(|a| high[a] - low[a] + 2 * margin[a]);
+    let mut roomy = vec![0u8; room.iter().product()];
+    let row = |start: [usize; 3], dims: Dims, j: usize, k: usize| {
+        start[0] + dims[0] * (start[1] + j + dims[1] * (start[2] + k))
+    };
+    let size = [0, 1, 2].map(|a| high[a] - low[a]);
+    for k in 0..size[2] {
+        for j in 0..size[1] {
+            let source = &mask[row(low, dims, j, k)..][..size[0]];
+            roomy[row(margin, room, j, k)..][..size[0]].copy_from_slice(source);
+        }
+    }
+    let dilated = dilate_ball(&roomy, room, spacing_mm, radius_mm);
+    let closed = erode_ball(&dilated, room, spacing_mm, radius_mm);
+    let mut out = vec![0u8; mask.len()];
+    for k in 0..size[2] {
+        for j in 0..size[1] {
+            let source = &closed[row(margin, room, j, k)..][..size[0]];
+            out[row(low, dims, j, k)..][..size[0]].copy_from_slice(source);
+        }
+    }
+    out
 }
 
 fn invert(mask: &mut [u8]) {
@@ -153,6 +183,42 @@ mod tests {
                 assert_eq!(erode_ball(&inverse, dims, spacing, radius), eroded);
             }
         }
+    }
+
+    #[test]
+    fn closing_does_not_lean_on_the_border() {
+        // Two voxels from the edge: a closing that takes the outside for set would fill the gap.
+        let mut mask = vec![0u8; 81];
+        mask[2 + 9 * 4] = 1;
+        for radius in [1.0, 3.0, 20.0] {
+            assert_eq!(close_ball(&mask, [9, 9, 1], [1.0; 3], radius), mask);
+        }
+    }
+
+    #[test]
+    fn closing_matches_brute_force_on_a_padded_grid() {
+        let (dims, pad, spacing, radius) = ([9, 8, 3], 5, [0.8, 1.0, 1.5], 2.5);
+        let room = dims.map(|n| n + 2 * pad);
+        let mask = random_mask(dims, 12, 90);
+        let mut padded = vec![0u8; room.iter().product()];
+        let inner: Vec<usize> = voxels(dims)
+            .into_iter()
+            .map(|p| p.map(|v| v as usize + pad))
+            .map(|[i, j, k]| i + room[0] * (j + room[1] * k))
+            .collect();
+        for (&at, &v) in inner.iter().zip(&mask) {
+            padded[at] = v;
+        }
+        let dilated: Vec<u8> = voxels(room)
+            .into_iter()
+            .map(|p| u8::from(brute_distance(&padded, room, spacing, p, 1) <= radius))
+            .collect();
+        let closed: Vec<u8> = inner
+            .iter()
+            .map(|&at| voxels(room)[at])
+            .map(|p| u8::from(brute_distance(&dilated, room, spacing, p, 0) > radius))
+            .collect();
+        assert_eq!(close_ball(&mask, dims, spacing, radius), closed);
     }
 
     #[test]

@@ -1,0 +1,231 @@
+//! The pipeline from HU to the lung mask.
+
+use super::airways::main_airways;
+use super::body::inside;
+use super::closing::include_lesions;
+use super::coarse::Coarse;
+use super::sides::sides;
+use super::{LungError, RIGHT};
+use crate::grid::{Connectivity, components, dilate, dilate_ball, erode};
+use crate::volume::Volume;
+
+/// Cells below are air: gas or aerated lung.
+const AIR_HU: i16 = -500;
+/// Voxels at the border of the lung below this belong to it.
+const BORDER_HU: i16 = -400;
+/// Darker than the typical lung by this in the median: gas in the bowel.
+const GAS_DARKER_HU: i16 = 70;
+/// A piece of lung on its own has at least this share of the largest ...
+const PIECE_SHARE: f64 = 0.15;
+/// ... or at least this volume and lies this close to the others.
+const PIECE_ML: f64 = 3.0;
+/// See [`PIECE_ML`].
+const PIECE_NEAR_MM: f64 = 15.0;
+/// Lung-like air below which a full chest counts as having no lungs.
+const NEEDED_ML: f64 = 300.0;
+/// Height of a full chest; shorter scans need less in proportion.
+const CHEST_MM: f64 = 200.0;
+/// A small field of view needs this share of its own volume instead.
+const NEEDED_SHARE: f64 = 0.02;
+/// Width of the seal for the second attempt, see [`inside`].
+const SEAL_MM: f64 = 5.0;
+
+/// Lung mask of a scan on LPS axes: 1 = right lung, 2 = left lung, on the grid of the scan.
+///
+/// Trachea and main bronchi are left out, vessels and lesions are meant to be in: infiltrates as
+/// far as they are less dense than muscle, solid ones as far as the surrounding lung closes over
+/// them. `progress` is called with rising values up to 1.
+///
+/// # Errors
+/// [`LungError::Volume`] for an empty or broken volume, [`LungError::NoLungs`] if there is not
+/// enough lung-like air inside the body; short scans need less.
+pub fn threshold(hu: &Volume<i16>, progress: &mut dyn FnMut(f32)) -> Result<Volume<u8>, LungError> {
+    progress(0.0);
+    let scan = Coarse::new(hu)?;
+    progress(0.1);
+    let found = match find(&scan, 0.0) {
+        // A mouth or a wound may join the lungs to the air outside.
+        Err(error) => find(&scan, SEAL_MM).map_err(|_| error)?,
+        Ok(found) => found,
+    };
+    progress(0.4);
+    let sides = sides(&found.lungs, scan.dims, scan.spacing);
+    progress(0.55);
+    let closed = include_lesions(&scan, &sides, &found.barred);
+    progress(0.85);
+    let labels = refine(hu, &scan, &sides, &closed, &found.airways);
+    progress(1.0);
+    Ok(Volume {
+        data: labels,
+        dims: hu.dims,
+        affine: hu.affine,
+    })
+}
+
+/// Cells of a scan by what they are.
+struct Found {
+    /// Aerated lung, airways taken out.
+    lungs: Vec<u8>,
+    /// Main airways with their wall.
+    airways: Vec<u8>,
+    /// Where no lung can be: airways and everything outside the body.
+    barred: Vec<u8>,
+}
+
+/// Finds the aerated lungs.
+fn find(scan: &Coarse, seal_mm: f64) -> Result<Found, LungError> {
+    let inside = inside(scan, seal_mm);
+    let air: Vec<u8> = scan
+        .hu
+        .iter()
+        .zip(&inside)
+        .map(|(&hu, &i)| i & u8::from(hu < AIR_HU))
+        .collect();
+    let lung_hu = median(scan, &air).unwrap_or(AIR_HU);
+    let airways = main_airways(scan, &air, lung_hu);
+    let rest: Vec<u8> = air
+        .iter()
+        .zip(&airways)
+        .map(|(&a, &w)| a & (1 - w))
+        .collect();
+    let lungs = choose(scan, &rest, lung_hu);
+    let found_ml = lungs.iter().filter(|&&l| l != 0).count() as f64 * scan.cell_ml();
+    let needed_ml = needed_ml(scan);
+    if found_ml < needed_ml {
+        return Err(LungError::NoLungs {
+            found_ml,
+            needed_ml,
+        });
+    }
+    let barred = inside
+        .iter()
+        .zip(&airways)
+        .map(|(&i, &w)| (1 - i) | w)
+        .collect();
+    Ok(Found {
+        lungs,
+        airways,
+        barred,
+    })
+}
+
+fn needed_ml(scan: &Coarse) -> f64 {
+    let height = scan.dims[2] as f64 * scan.spacing[2];
+    let field_ml = scan.hu.len() as f64 * scan.cell_ml();
+    (NEEDED_ML * (height / CHEST_MM).min(1.0)).min(NEEDED_SHARE * field_ml)
+}
+
+/// Median HU of the set cells.
+fn median(scan: &Coarse, mask: &[u8]) -> Option<i16> {
+    let mut values: Vec<i16> = scan
+        .hu
+        .iter()
+        .zip(mask)
+        .filter(|(_, m)| **m != 0)
+        .map(|(hu, _)| *hu)
+        .collect();
+    let middle = values.len() / 2;
+    (!values.is_empty()).then(|| *values.select_nth_unstable(middle).1)
+}
+
+/// The components of air that are lung: large ones and smaller ones near them, but no gas.
+fn choose(scan: &Coarse, air: &[u8], lung_hu: i16) -> Vec<u8> {
+    let found = components(air, scan.dims, Connectivity::Six);
+    let smallest = (PIECE_ML / scan.cell_ml()) as usize;
+    let gas: Vec<bool> = gas_like(scan, air, &found.labels, &found.sizes, lung_hu);
+    let lung: Vec<usize> = (1..found.sizes.len())
+        .filter(|&label| !gas[label] && found.sizes[label] > smallest)
+        .collect();
+    let largest = lung
+        .iter()
+        .map(|&label| found.sizes[label])
+        .max()
+        .unwrap_or(0) as f64;
+    let mut keep = vec![false; found.sizes.len()];
+    for &label in &lung {
+        keep[label] = found.sizes[label] as f64 > PIECE_SHARE * largest;
+    }
+    let main: Vec<u8> = found
+        .labels
+        .iter()
+        .map(|&l| u8::from(keep[l as usize]))
+        .collect();
+    let near = dilate_ball(&main, scan.dims, scan.spacing, PIECE_NEAR_MM);
+    let mut is_near = vec![false; found.sizes.len()];
+    for (&label, &near) in found.labels.iter().zip(&near) {
+        is_near[label as usize] |= near != 0;
+    }
+    for &label in &lung {
+        keep[label] |= is_near[label];
+    }
+    found
+        .labels
+        .iter()
+        .map(|&l| u8::from(keep[l as usize]))
+        .collect()
+}
+
+/// For each component whether it is gas: the median of its inner cells is darker than lung.
+fn gas_like(scan: &Coarse, air: &[u8], labels: &[u32], sizes: &[usize], lung_hu: i16) -> Vec<bool> {
+    let inner = erode(air, scan.dims, [1, 1, 0]);
+    let mut dark = vec![0usize; sizes.len()];
+    let mut count = vec![0usize; sizes.len()];
+    for ((&label, &hu), &inner) in labels.iter().zip(&scan.hu).zip(&inner) {
+        if inner != 0 {
+            count[label as usize] += 1;
+            dark[label as usize] += usize::from(hu < lung_hu - GAS_DARKER_HU);
+        }
+    }
+    dark.iter()
+        .zip(count)
+        .map(|(&dark, count)| 2 * dark > count)
+        .collect()
+}
+
+/// Draws the border at full resolution.
+///
+/// A voxel of a cell whose whole neighbourhood is lung is lung. At the border, voxels in and next
+/// to aerated cells go by their HU, cells that closing added count as they are.
+fn refine(hu: &Volume<i16>, scan: &Coarse, sides: &[u8], closed: &[u8], airways: &[u8]) -> Vec<u8> {
+    let lung: Vec<u8> = closed.iter().map(|&c| u8::from(c != 0)).collect();
+    let reach = [1, 1, usize::from(scan.factor[2] > 1)];
+    let inner = erode(&lung, scan.dims, reach);
+    let label_near = spread(closed, scan, reach);
+    let mut out = vec![0u8; hu.data.len()];
+    let [nx, ny, _] = hu.dims;
+    for (row, (voxels, out)) in hu
+        .data
+        .chunks_exact(nx)
+        .zip(out.chunks_exact_mut(nx))
+        .enumerate()
+    {
+        let (j, k) = (row % ny / scan.factor[1], row / ny / scan.factor[2]);
+        let first = scan.dims[0] * (j + scan.dims[1] * k);
+        for (i, (&hu, out)) in voxels.iter().zip(out.iter_mut()).enumerate() {
+            let cell = first + i / scan.factor[0];
+            let dense_lung = closed[cell] != 0 && sides[cell] == 0;
+            let dark = hu < BORDER_HU && airways[cell] == 0;
+            if inner[cell] != 0 || dense_lung || dark {
+                *out = label_near[cell];
+            }
+        }
+    }
+    out
+}
+
+/// Labels, spread by one cell into their surroundings.
+fn spread(labels: &[u8], scan: &Coarse, reach: [usize; 3]) -> Vec<u8> {
+    let right: Vec<u8> = labels.iter().map(|&l| u8::from(l == RIGHT)).collect();
+    let left: Vec<u8> = labels.iter().map(|&l| u8::from(l > RIGHT)).collect();
+    let right = dilate(&right, scan.dims, reach);
+    let left = dilate(&left, scan.dims, reach);
+    let grown = right
+        .iter()
+        .zip(&left)
+        .map(|(&r, &l)| if r != 0 { RIGHT } else { 2 * l });
+    labels
+        .iter()
+        .zip(grown)
+        .map(|(&l, grown)| if l != 0 { l } else { grown })
+        .collect()
+}
