@@ -55,6 +55,16 @@ impl<T: Copy> Plane<T> {
         }
     }
 
+    /// A plane of the value of each column and row. A side of 0 counts as 1.
+    pub fn from_fn(size: [usize; 2], mut value: impl FnMut(usize, usize) -> T) -> Self {
+        let size = at_least_one(size);
+        let mut data = Vec::with_capacity(size[0] * size[1]);
+        for y in 0..size[1] {
+            data.extend((0..size[0]).map(|x| value(x, y)));
+        }
+        Self { data, size }
+    }
+
     /// The samples, row after row.
     pub fn data(&self) -> &[T] {
         &self.data
@@ -98,12 +108,10 @@ impl<T: Copy> Plane<T> {
     pub fn resize_nearest(&self, size: [usize; 2]) -> Plane<T> {
         let size = at_least_one(size);
         let pick = |i: usize, from: usize, to: usize| (2 * i + 1) * from / (2 * to);
-        let mut data = Vec::with_capacity(size[0] * size[1]);
-        for y in 0..size[1] {
+        Self::from_fn(size, |x, y| {
             let row = pick(y, self.height(), size[1]) * self.width();
-            data.extend((0..size[0]).map(|x| self.data[row + pick(x, self.width(), size[0])]));
-        }
-        Plane { data, size }
+            self.data[row + pick(x, self.width(), size[0])]
+        })
     }
 }
 
