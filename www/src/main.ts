@@ -1,0 +1,257 @@
+/** The page: brings the file, the engine, the viewer and the panel together. */
+import { byId, fillTexts } from './dom.ts';
+import { EngineClient } from './engine-client.ts';
+import { duration } from './format.ts';
+import { listen } from './intake.ts';
+import { Overlay } from './overlay.ts';
+import { Progress } from './progress.ts';
+import type { DeviceInfo, FromWorker, NamedBytes, ScanInfo } from './protocol.ts';
+import type { Recovery } from './recovery.ts';
+import { classified, readReport } from './report.ts';
+import { hideFindings, showFindings, showWarnings } from './results.ts';
+import { saveButtons } from './saves.ts';
+import { registerServiceWorker } from './service-worker.ts';
+import { demoCase, engineSettings, fromAddress, fromForm } from './settings.ts';
+import { Stage } from './stage.ts';
+import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress } from './status.ts';
+import { STATIC, TEXT } from './strings.ts';
+
+/** Four times a second: the bar moves although a tile may take a minute. */
+const TICK_MS = 250;
+
+interface Scan {
+  name: string;
+  file: Blob;
+}
+
+class Page {
+  private readonly asked = fromAddress(location.search);
+  private readonly form = byId<HTMLFormElement>('options');
+  private readonly stage = new Stage();
+  private readonly overlay = new Overlay(() => this.stage.viewer, this.stage.picture);
+  private readonly client = new EngineClient(
+    engineSettings(this.asked.device, this.asked.maxBufferMb),
+    {
+      message: (message) => this.receive(message),
+      died: (cause, recovery, kept) => this.died(cause, recovery, kept),
+    },
+    registerServiceWorker(),
+  );
+  private scan: Scan | undefined;
+  private shown: Promise<unknown> = Promise.resolve();
+  private info: ScanInfo | undefined;
+  private progress: Progress | undefined;
+  private started = 0;
+  private cachedWeights = false;
+  private tilesDone: number[] = [];
+
+  start(): void {
+    (this.form.elements.namedItem('device') as HTMLSelectElement).value = this.asked.device;
+    byId('device').textContent = TEXT.deviceWaiting;
+    listen({ files: (files) => this.openFiles(files) });
+    for (const button of document.querySelectorAll('[data-action="demo"]')) {
+      button.addEventListener('click', () => this.openDemo(0));
+    }
+    byId('cancel').addEventListener('click', () => this.cancel());
+    this.form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.analyse();
+    });
+    setInterval(() => this.tick(), TICK_MS);
+    this.stage.preload();
+    if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
+    else this.client.warmUp();
+  }
+
+  /** For tests. */
+  killWorker(): void {
+    this.client.killWorker();
+  }
+
+  private openFiles(files: File[]): void {
+    const file = files[0];
+    if (file === undefined) return;
+    this.reset();
+    if (files.length > 1) showMessage(TEXT.tooMany, '', 'note');
+    this.open({ name: file.name, file });
+  }
+
+  private openDemo(pieceMm: number): void {
+    this.reset();
+    showBusy(TEXT.makingDemo);
+    byId('cancel').hidden = false;
+    this.client.demo(demoCase(pieceMm));
+  }
+
+  private open(scan: Scan): void {
+    this.scan = scan;
+    document.querySelector('main')?.setAttribute('data-state', 'open');
+    // A file that can't be shown may still be analysed; what is wrong with it the engine says best.
+    this.shown = this.stage.show(scan.name, scan.file).catch(() => undefined);
+    this.analyse();
+  }
+
+  private reset(): void {
+    this.client.cancel();
+    this.scan = undefined;
+    this.stopProgress();
+    hideMessage();
+    hideStatus();
+    this.clearResults();
+  }
+
+  private clearResults(): void {
+    hideFindings();
+    this.overlay.clear();
+    byId('saves').hidden = true;
+    this.info = undefined;
+  }
+
+  private analyse(): void {
+    if (this.scan === undefined) return;
+    hideMessage();
+    this.clearResults();
+    const { options, device } = fromForm(this.form);
+    this.client.configure(engineSettings(device, this.asked.maxBufferMb));
+    this.started = performance.now();
+    this.progress = new Progress(0);
+    this.cachedWeights = false;
+    this.tilesDone = [];
+    byId('cancel').hidden = false;
+    byId('analyse').hidden = true;
+    this.client.analyse({ ...this.scan, options });
+    this.tick();
+  }
+
+  private cancel(): void {
+    this.client.cancel();
+    this.stopProgress();
+    hideStatus();
+    if (this.scan !== undefined) showMessage(TEXT.cancelled, '', 'note');
+    // The device line and the next run want a live engine again.
+    this.client.warmUp();
+  }
+
+  private stopProgress(): void {
+    this.progress = undefined;
+    byId('cancel').hidden = true;
+    byId('analyse').hidden = this.scan === undefined;
+  }
+
+  private now(): number {
+    return (performance.now() - this.started) / 1000;
+  }
+
+  private tick(): void {
+    if (this.progress !== undefined) showProgress(this.progress.view(this.now()), this.cachedWeights);
+  }
+
+  private receive(message: FromWorker): void {
+    const now = this.now();
+    switch (message.type) {
+      case 'device':
+        this.showDevice(message.device, message.version);
+        return;
+      case 'demo':
+        this.open({ name: message.file.name, file: new Blob([message.file.bytes]) });
+        return;
+      case 'info':
+        this.showInfo(message.info);
+        return;
+      case 'weights':
+        this.cachedWeights = message.cached;
+        this.progress?.weights(message.done, message.total, now);
+        return;
+      case 'prepare':
+        this.progress?.prepare(message.fraction, now);
+        return;
+      case 'plan':
+        this.progress?.plan(message.labels, this.tilesDone, now);
+        return;
+      case 'tile-start':
+        this.progress?.tileStarted(message.index, now);
+        return;
+      case 'tile':
+        this.tilesDone.push(message.tile[0]);
+        this.progress?.tileDone(message.tile[0], message.seconds);
+        return;
+      case 'finishing':
+        this.progress?.finishing(now);
+        return;
+      case 'result':
+        void this.finished(message.report, message.files);
+        return;
+      case 'failed':
+        this.failed(TEXT.failed(message.stage), message.message);
+        if (message.stage === 'engine') byId('device').textContent = TEXT.deviceFailed;
+        return;
+      default:
+        return;
+    }
+  }
+
+  private showDevice(device: DeviceInfo, version: string): void {
+    const line = byId('device');
+    line.dataset['kind'] = device.kind;
+    line.textContent = deviceText(device);
+    byId('version').textContent = `${TEXT.title} ${version}`;
+  }
+
+  private showInfo(info: ScanInfo): void {
+    this.info = info;
+    const dims = info.dims.join(' × ');
+    this.stage.setInfo(
+      info.kind === 'image' ? TEXT.pixels(dims) : TEXT.dims(dims, info.spacing.map((mm) => mm.toFixed(2)).join(' × ')),
+    );
+    if (info.warnings.length > 0) {
+      showWarnings(info.warnings);
+      byId('results').hidden = false;
+    }
+  }
+
+  private async finished(json: string, files: NamedBytes[]): Promise<void> {
+    const name = this.scan?.name ?? '';
+    const seconds = this.now();
+    this.stopProgress();
+    showDone(TEXT.finished(duration(seconds)));
+    byId('save-buttons').replaceChildren(...saveButtons(files, json, name));
+    byId('saves').hidden = false;
+    // The masks go over the scan, which may still be on its way to the screen.
+    await this.shown;
+    if (this.info?.kind === 'image') {
+      await this.overlay.showPicture(files);
+      return;
+    }
+    const report = readReport(json);
+    showFindings(report, (mm) => this.stage.goTo(mm));
+    await this.overlay.showVolume(files, classified(report));
+  }
+
+  private failed(title: string, text: string): void {
+    this.stopProgress();
+    hideStatus();
+    showMessage(title, text, 'problem');
+  }
+
+  private died(cause: string, recovery: Recovery, kept: number): void {
+    if (recovery === 'stop') {
+      this.failed(TEXT.recovery(recovery, kept), `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
+      return;
+    }
+    this.progress?.restarted(this.now(), recovery === 'again');
+    if (this.progress !== undefined) showMessage(TEXT.recovery(recovery, kept), TEXT.recoveryCause(cause), 'note');
+  }
+}
+
+function deviceText(device: DeviceInfo): string {
+  if (device.kind === 'gpu') {
+    return device.software ? TEXT.deviceGpuSoftware(device.name) : TEXT.deviceGpu(device.name);
+  }
+  return TEXT.deviceCpu(device.reason === undefined ? device.name : TEXT.cpuReason(device.reason));
+}
+
+fillTexts(STATIC);
+const page = new Page();
+/** A handle for the browser tests, which must be able to take the worker away. */
+Object.defineProperty(window, '__pleura', { value: { killWorker: () => page.killWorker() } });
+page.start();

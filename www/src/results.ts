@@ -1,0 +1,162 @@
+/** The findings panel: what the report says, for the eye. */
+import { histogram } from './chart.ts';
+import { byId, make } from './dom.ts';
+import { number, whole } from './format.ts';
+import type { Warning } from './protocol.ts';
+import type { Affected, Amount, Lesion, Lesions, LungFindings, Report } from './report.ts';
+import { TEXT } from './strings.ts';
+
+type Network = 'normnet' | 'infnet';
+export type GoTo = (mm: readonly [number, number, number]) => void;
+
+const NETWORKS: Network[] = ['normnet', 'infnet'];
+/** What `hideFindings` empties. */
+const PARTS = ['warnings', 'headlines', 'measures', 'lesions', 'thirds', 'histogram'];
+/** Lesions listed before the rest is asked for. */
+const FIRST_LESIONS = 6;
+
+export function showWarnings(warnings: Warning[]): void {
+  byId('warnings').replaceChildren(
+    ...warnings.map((warning) => make('li', { 'data-code': warning.code }, [warning.text])),
+  );
+}
+
+export function showFindings(report: Report, goTo: GoTo): void {
+  byId('results').hidden = false;
+  byId('details').hidden = false;
+  showWarnings(report.warnings);
+  byId('headlines').replaceChildren(...headlines(report));
+  byId('measures').replaceChildren(...measures(report));
+  byId('thirds').replaceChildren(...thirds(report));
+  byId('lesions').replaceChildren(...lesionSections(report, goTo));
+  byId('histogram').replaceChildren(histogram(report.hu_histogram));
+}
+
+export function hideFindings(): void {
+  byId('results').hidden = true;
+  byId('details').hidden = true;
+  for (const id of PARTS) byId(id).replaceChildren();
+}
+
+function headlines(report: Report): HTMLElement[] {
+  return NETWORKS.flatMap((network) => {
+    const affected = report.both[network];
+    return affected === null
+      ? []
+      : make('div', { class: `headline ${network}` }, [
+          make('b', {}, [percent(affected.lesion)]),
+          make('span', {}, [TEXT.headline(TEXT.networks[network])]),
+        ]);
+  });
+}
+
+function measures(report: Report): HTMLElement[] {
+  const columns: LungFindings[] = [report.right, report.left, report.both];
+  const rows = [measureRow('lungs', TEXT.volume, false, columns.map((lung) => [TEXT.ml(number(lung.lung_ml))]))];
+  for (const network of NETWORKS) {
+    const both = report.both[network];
+    if (both === null) continue;
+    const add = (key: string, name: string, indent: boolean, pick: (affected: Affected) => Amount | null): void => {
+      rows.push(measureRow(key, name, indent, columns.map((lung) => amount(lung[network] === null ? null : pick(lung[network])))));
+    };
+    add(network, TEXT.networks[network], false, (affected) => affected.lesion);
+    if (both.ground_glass !== null) add('ggo', TEXT.ggo, true, (affected) => affected.ground_glass);
+    if (both.consolidation !== null) add('consolidation', TEXT.consolidation, true, (affected) => affected.consolidation);
+  }
+  const result: HTMLElement[] = [table('measures', ['', TEXT.right, TEXT.left, TEXT.both], rows)];
+  if (report.agreement_dice !== null) {
+    result.push(make('p', { class: 'quiet remark' }, [TEXT.agreement(report.agreement_dice.toFixed(2))]));
+  }
+  return result;
+}
+
+function measureRow(key: string, name: string, indent: boolean, cells: string[][]): HTMLElement {
+  return make('tr', indent ? { class: 'indent' } : {}, [
+    make('th', { scope: 'row' }, [keyOf(key), name]),
+    ...cells.map(([first = '–', second]) =>
+      make('td', {}, [make('b', {}, [first]), ...(second === undefined ? [] : [make('span', {}, [second])])]),
+    ),
+  ]);
+}
+
+function thirds(report: Report): HTMLElement[] {
+  const ran = NETWORKS.filter((network) => report.both[network] !== null);
+  if (ran.length === 0) return [];
+  const rows = (['upper', 'middle', 'lower'] as const).map((third) =>
+    make('tr', {}, [
+      make('th', { scope: 'row' }, [TEXT.thirds[third]]),
+      ...ran.map((network) => make('td', {}, [share(report.both.thirds[third][`${network}_percent`])])),
+    ]),
+  );
+  return [
+    make('h3', {}, [TEXT.thirdsTitle]),
+    table('thirds', ['', ...ran.map((network) => TEXT.networks[network])], rows),
+  ];
+}
+
+function lesionSections(report: Report, goTo: GoTo): HTMLElement[] {
+  return NETWORKS.flatMap((network) => {
+    const lesions = report[network];
+    return lesions === null ? [] : lesionSection(network, lesions, goTo);
+  });
+}
+
+function lesionSection(network: Network, lesions: Lesions, goTo: GoTo): HTMLElement[] {
+  const title = make('h3', {}, [TEXT.lesionsTitle(TEXT.networks[network], lesions.listed.length)]);
+  const smaller =
+    lesions.smaller === 0
+      ? []
+      : [make('p', { class: 'quiet remark' }, [TEXT.smaller(lesions.smaller, number(lesions.smaller_ml))])];
+  if (lesions.listed.length === 0) return [title, make('p', { class: 'quiet remark' }, [TEXT.noLesions]), ...smaller];
+
+  const rows = lesions.listed.map((lesion, i) => lesionRow(network, lesion, i + 1, goTo));
+  const columns = [TEXT.lesionColumns.number, TEXT.lesionColumns.side, TEXT.lesionColumns.slices, TEXT.lesionColumns.hu, TEXT.lesionColumns.ml];
+  const list = table('lesions', columns, rows.slice(0, FIRST_LESIONS));
+  const rest = rows.slice(FIRST_LESIONS);
+  if (rest.length === 0) return [title, list, ...smaller];
+  const more = make('button', { type: 'button', class: 'small' }, [TEXT.moreLesions(rest.length)]);
+  more.addEventListener('click', () => {
+    more.remove();
+    list.tBodies[0]?.append(...rest);
+    rest[0]?.querySelector('button')?.focus();
+  });
+  return [title, list, more, ...smaller];
+}
+
+function lesionRow(network: Network, lesion: Lesion, place: number, goTo: GoTo): HTMLElement {
+  const key = lesion.class === 'ground-glass' ? 'ggo' : (lesion.class ?? network);
+  const label = TEXT.goTo(TEXT.networks[network], place);
+  const go = make('button', { type: 'button', class: 'link', title: label, 'aria-label': label }, [keyOf(key), String(place)]);
+  const [first, last] = lesion.slices;
+  const row = make('tr', {}, [
+    make('td', {}, [go]),
+    make('td', {}, [TEXT[lesion.side]]),
+    make('td', {}, [first === last ? String(first + 1) : `${first + 1}–${last + 1}`]),
+    make('td', {}, [whole(lesion.mean_hu)]),
+    make('td', {}, [number(lesion.ml)]),
+  ]);
+  // The whole row is a target for the pointer; the button is the one for keys.
+  row.addEventListener('click', () => goTo(lesion.centroid_mm));
+  return row;
+}
+
+function table(name: string, columns: string[], rows: HTMLElement[]): HTMLTableElement {
+  const head = make('tr', {}, columns.map((text) => make('th', { scope: 'col' }, [text])));
+  return make('table', { class: name }, [make('thead', {}, [head]), make('tbody', {}, rows)]);
+}
+
+function keyOf(name: string): HTMLElement {
+  return make('i', { class: `key ${name}` });
+}
+
+function amount(value: Amount | null): string[] {
+  return value === null ? [] : [percent(value), TEXT.ml(number(value.ml))];
+}
+
+function percent(value: Amount): string {
+  return share(value.percent);
+}
+
+function share(value: number | null): string {
+  return value === null ? '–' : TEXT.percent(number(value));
+}

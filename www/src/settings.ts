@@ -1,0 +1,53 @@
+/** What the address and the options form ask for. */
+import type { Demo, DeviceChoice, EngineSettings, Options } from './protocol.ts';
+
+/** The demo case: the same for everybody, and for the command line's phantom with these numbers. */
+const DEMO = { seed: 1, lesions: 6 };
+
+export interface Asked {
+  device: DeviceChoice;
+  maxBufferMb: number;
+  /** Set where the address asks for the demo case at once. */
+  demo: Demo | undefined;
+}
+
+/** Reads `?device=`, `?maxBufferMB=` and `?demo=` (edge of the piece in mm, empty for the whole chest). */
+export function fromAddress(search: string): Asked {
+  const query = new URLSearchParams(search);
+  const device = query.get('device');
+  const demo = query.get('demo');
+  return {
+    device: device === 'gpu' || device === 'cpu' ? device : 'auto',
+    maxBufferMb: nonNegative(query.get('maxBufferMB')),
+    demo: demo === null ? undefined : demoCase(nonNegative(demo)),
+  };
+}
+
+export function demoCase(pieceMm: number): Demo {
+  return { ...DEMO, pieceMm };
+}
+
+export function engineSettings(device: DeviceChoice, maxBufferMb: number): EngineSettings {
+  return { device, maxBufferMb, models: new URL('models/', document.baseURI).href };
+}
+
+/** The form's fields have the names and values of the options. */
+export function fromForm(form: HTMLFormElement): { options: Options; device: DeviceChoice } {
+  const data = new FormData(form);
+  const pick = <T extends string>(name: string, values: readonly [T, ...T[]]): T =>
+    values.find((value) => value === data.get(name)) ?? values[0];
+  return {
+    options: {
+      model: pick('model', ['both', 'normnet', 'infnet']),
+      normnet: pick('normnet', ['best', 'paper']),
+      infnet: pick('infnet', ['semi', 'labelled']),
+      precision: pick('precision', ['int8', 'f32']),
+    },
+    device: pick('device', ['auto', 'gpu', 'cpu']),
+  };
+}
+
+function nonNegative(text: string | null): number {
+  const value = Number(text ?? 0);
+  return Number.isFinite(value) && value > 0 ? value : 0;
+}

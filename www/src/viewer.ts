@@ -1,0 +1,229 @@
+/** The scan in three planes with the masks over it. Wraps NiiVue and hides it from the rest of the page. */
+import { cmapper, DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from '@niivue/niivue';
+import { overlayLut, type LabelVolume } from './masks.ts';
+
+export type Plane = 'all' | 'axial' | 'coronal' | 'sagittal';
+
+/** Display window in HU. */
+export interface HuWindow {
+  width: number;
+  level: number;
+}
+
+export const LUNG_WINDOW: HuWindow = { width: 1500, level: -600 };
+export const SOFT_WINDOW: HuWindow = { width: 400, level: 40 };
+
+export interface Location {
+  /** RAS, mm. */
+  mm: [number, number, number];
+  hu: number;
+  /** Overlay code of `masks.compose` at this voxel. */
+  code: number;
+  axial: { slice: number; count: number };
+}
+
+const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
+  axial: SLICE_TYPE.AXIAL,
+  coronal: SLICE_TYPE.CORONAL,
+  sagittal: SLICE_TYPE.SAGITTAL,
+};
+const RIM_OPACITY = 0.95;
+/** The shader drops what is fully transparent, rims included. */
+const LEAST_FILL = 0.004;
+
+export class Viewer {
+  private readonly nv: Niivue;
+  private plane: Plane = 'all';
+  private hasScan = false;
+  private outlines = true;
+  private window = LUNG_WINDOW;
+
+  private constructor(
+    private readonly canvas: HTMLCanvasElement,
+    onLocation: (location: Location) => void,
+  ) {
+    this.nv = new Niivue({
+      backColor: [0, 0, 0, 1],
+      crosshairColor: [0.38, 0.77, 0.86, 1],
+      crosshairWidth: 0.2,
+      crosshairWidthUnit: 'percent',
+      crosshairGap: 10,
+      fontColor: [0.85, 0.88, 0.9, 1],
+      showAllOrientationMarkers: true,
+      fontMinPx: 14,
+      fontSizeScaling: 0.3,
+      multiplanarShowRender: SHOW_RENDER.NEVER,
+      isRadiologicalConvention: true,
+      sagittalNoseLeft: true,
+      dragAndDropEnabled: false,
+      dragMode: DRAG_MODE.windowing,
+      loadingText: '',
+      logLevel: 'error',
+      // Its own hot keys switch to views that this page does not have.
+      viewModeHotKey: '',
+      clipPlaneHotKey: '',
+      cycleClipPlaneHotKey: '',
+    });
+    this.nv.drawLut = cmapper.makeDrawLut(overlayLut());
+    this.nv.onLocationChange = () => onLocation(this.location());
+  }
+
+  /** Throws where the browser has no WebGL 2. */
+  static async create(canvas: HTMLCanvasElement, onLocation: (location: Location) => void): Promise<Viewer> {
+    const viewer = new Viewer(canvas, onLocation);
+    await viewer.nv.attachToCanvas(canvas, false);
+    canvas.parentElement?.addEventListener('keydown', (event) => viewer.key(event), { capture: true });
+    new ResizeObserver(() => viewer.layout()).observe(canvas);
+    viewer.setOpacity(0.4);
+    return viewer;
+  }
+
+  /** Shows a NIfTI file; the masks of the scan before go. */
+  async show(name: string, bytes: ArrayBuffer): Promise<void> {
+    this.clear();
+    const { low, high } = edges(LUNG_WINDOW);
+    // From memory: NiiVue's own `loadVolumes` would ask the server for a file of this name.
+    this.nv.addVolume(
+      await NVImage.loadFromUrl({ url: name, name, buffer: bytes, colormap: 'gray', cal_min: low, cal_max: high }),
+    );
+    this.hasScan = true;
+    this.setWindow(LUNG_WINDOW);
+    this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
+    this.nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
+    this.layout();
+    this.moved();
+  }
+
+  clear(): void {
+    this.hasScan = false;
+    if (this.nv.drawBitmap !== null) this.nv.closeDrawing();
+    for (const volume of [...this.nv.volumes]) this.nv.removeVolume(volume);
+    this.nv.drawScene();
+  }
+
+  /** Puts overlay codes on the scan, in the voxel order of the mask files. */
+  async setOverlay(grid: LabelVolume, codes: Uint8Array): Promise<void> {
+    if (!this.hasScan) return;
+    const file = new Uint8Array(grid.header.length + codes.length);
+    file.set(grid.header);
+    file.set(codes, grid.header.length);
+    const image = await NVImage.loadFromUrl({ url: 'overlay.nii', name: 'overlay.nii', buffer: file.buffer });
+    this.nv.loadDrawing(image);
+    // Nobody draws here: the copy that it keeps for an undo only costs memory.
+    this.nv.drawClearAllUndoBitmaps();
+    this.nv.setDrawOpacity(this.nv.drawOpacity);
+  }
+
+  setOpacity(opacity: number): void {
+    this.nv.setDrawOpacity(Math.max(opacity, LEAST_FILL));
+  }
+
+  setOutlines(on: boolean): void {
+    this.outlines = on;
+    this.nv.drawRimOpacity = this.outlines ? RIM_OPACITY : -1;
+    this.nv.drawScene();
+  }
+
+  setWindow(window: HuWindow): void {
+    this.window = window;
+    const volume = this.nv.volumes[0];
+    if (volume === undefined) return;
+    const { low, high } = edges(this.window);
+    volume.cal_min = low;
+    volume.cal_max = high;
+    // Double click and double tap go back to these.
+    volume.robust_min = low;
+    volume.robust_max = high;
+    this.nv.refreshLayers(volume, 0);
+    this.nv.drawScene();
+  }
+
+  setPlane(plane: Plane): void {
+    this.plane = plane;
+    this.layout();
+  }
+
+  goToAxial(slice: number): void {
+    const count = this.nv.volumes[0]?.dimsRAS?.[3] ?? 1;
+    const [x, y] = this.nv.scene.crosshairPos;
+    this.nv.scene.crosshairPos = [x as number, y as number, (slice + 0.5) / count];
+    this.moved();
+  }
+
+  /** Moves the crosshair to a point in RAS mm. */
+  goTo(mm: readonly [number, number, number]): void {
+    if (!this.hasScan) return;
+    this.nv.scene.crosshairPos = this.nv.mm2frac([mm[0], mm[1], mm[2]]);
+    this.moved();
+  }
+
+  private moved(): void {
+    if (!this.hasScan) return;
+    this.nv.createOnLocationChange();
+    this.nv.drawScene();
+  }
+
+  private location(): Location {
+    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+    const [i, j, k] = this.nv.frac2vox(this.nv.scene.crosshairPos) as [number, number, number];
+    const volume = this.nv.volumes[0];
+    const dims = volume?.dimsRAS ?? [0, 0, 0, 0];
+    const index = i + (dims[1] ?? 0) * (j + (dims[2] ?? 0) * k);
+    const vox = volume?.mm2vox([mm[0] as number, mm[1] as number, mm[2] as number]);
+    return {
+      mm: [mm[0] as number, mm[1] as number, mm[2] as number],
+      hu: vox === undefined ? Number.NaN : (volume?.getValue(vox[0] as number, vox[1] as number, vox[2] as number) ?? NaN),
+      code: this.nv.drawBitmap?.[index] ?? 0,
+      axial: { slice: k, count: dims[3] ?? 0 },
+    };
+  }
+
+  /** Axial large; the other two beside it on a wide canvas, below it on a tall one. */
+  private layout(): void {
+    if (this.plane !== 'all') {
+      this.nv.clearCustomLayout();
+      this.nv.setSliceType(PLANES[this.plane]);
+      return;
+    }
+    this.nv.setSliceType(SLICE_TYPE.MULTIPLANAR);
+    const wide = this.canvas.clientWidth > this.canvas.clientHeight;
+    const main = 0.62;
+    const rest = 1 - main;
+    this.nv.setCustomLayout(
+      wide
+        ? [
+            { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, main, 1] },
+            { sliceType: SLICE_TYPE.CORONAL, position: [main, 0, rest, 0.5] },
+            { sliceType: SLICE_TYPE.SAGITTAL, position: [main, 0.5, rest, 0.5] },
+          ]
+        : [
+            { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 1, main] },
+            { sliceType: SLICE_TYPE.CORONAL, position: [0, main, 0.5, rest] },
+            { sliceType: SLICE_TYPE.SAGITTAL, position: [0.5, main, 0.5, rest] },
+          ],
+    );
+  }
+
+  /** Arrow keys move in the axial plane, page keys through the slices; NiiVue's own keys stay unheard. */
+  private key(event: KeyboardEvent): void {
+    if (event.target !== this.canvas) return;
+    event.stopPropagation();
+    const steps: Record<string, [number, number, number]> = {
+      ArrowLeft: [1, 0, 0],
+      ArrowRight: [-1, 0, 0],
+      ArrowUp: [0, 1, 0],
+      ArrowDown: [0, -1, 0],
+      PageUp: [0, 0, 1],
+      PageDown: [0, 0, -1],
+    };
+    const step = steps[event.key];
+    if (step === undefined || !this.hasScan) return;
+    event.preventDefault();
+    // On the radiological display the image's left is the patient's right, which is plus in RAS.
+    this.nv.moveCrosshairInVox(...step);
+  }
+}
+
+function edges(window: HuWindow): { low: number; high: number } {
+  return { low: window.level - window.width / 2, high: window.level + window.width / 2 };
+}

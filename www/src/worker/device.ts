@@ -1,0 +1,28 @@
+/** Which device the engine gets: looked at in JavaScript first, because the engine can't survive a bad one. */
+import type { CpuReason, EngineSettings } from '../protocol.ts';
+
+export type Probe = { device: 'gpu' } | { device: 'cpu'; reason: CpuReason };
+
+/** Names under which software rasterizers present themselves as adapters. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|microsoft basic render|\bwarp\b/i;
+
+/** A software adapter is a slow CPU: our own CPU path is about ten times faster there. */
+export async function probe(gpu: GPU | undefined, settings: EngineSettings): Promise<Probe> {
+  if (settings.device === 'cpu') return { device: 'cpu', reason: { code: 'asked' } };
+  if (gpu === undefined) return { device: 'cpu', reason: { code: 'no-webgpu' } };
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
+  if (adapter === null) return { device: 'cpu', reason: { code: 'no-adapter' } };
+
+  const name = adapterName(adapter.info);
+  // Without timestamps the engine's GPU runtime panics, so not even an explicit wish helps.
+  if (!adapter.features.has('timestamp-query')) return { device: 'cpu', reason: { code: 'no-timestamps', name } };
+  if (settings.device === 'gpu') return { device: 'gpu' };
+  if (adapter.info.isFallbackAdapter || SOFTWARE.test(name)) return { device: 'cpu', reason: { code: 'software', name } };
+  return { device: 'gpu' };
+}
+
+/** The adapter's name as far as the browser tells it. */
+export function adapterName(info: GPUAdapterInfo): string {
+  const parts = [info.description, info.vendor, info.architecture, info.device].filter((part) => part !== '');
+  return [...new Set(parts)].join(' ') || 'unnamed adapter';
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { load } from '../lib/load.mjs';
+
+const { settingsAfter } = await load('recovery.ts');
+const { fromAddress } = await load('settings.ts');
+const { sniff } = await load('sniff.ts');
+const { number, whole, duration } = await load('format.ts');
+const { probe } = await load('worker/device.ts');
+const { entries } = await load('worker/weights.ts');
+
+test('a worker that dies is followed by a smaller one, then the CPU, then the end', () => {
+  const asked = { device: 'auto', maxBufferMb: 0, models: 'm/' };
+  assert.deepEqual(settingsAfter(0, asked), asked);
+  assert.deepEqual(settingsAfter(1, asked), { ...asked, maxBufferMb: 64 });
+  assert.deepEqual(settingsAfter(1, { ...asked, maxBufferMb: 96 }), { ...asked, maxBufferMb: 48 });
+  assert.deepEqual(settingsAfter(2, asked), { ...asked, device: 'cpu' });
+  assert.equal(settingsAfter(3, asked), undefined);
+});
+
+test('the address chooses device, buffer cap and demo', () => {
+  assert.deepEqual(fromAddress(''), { device: 'auto', maxBufferMb: 0, demo: undefined });
+  const asked = fromAddress('?device=gpu&maxBufferMB=64&demo=40');
+  assert.equal(asked.device, 'gpu');
+  assert.equal(asked.maxBufferMb, 64);
+  assert.equal(asked.demo.pieceMm, 40);
+  assert.equal(fromAddress('?demo').demo.pieceMm, 0);
+  assert.deepEqual(fromAddress('?device=abacus&maxBufferMB=-3'), { device: 'auto', maxBufferMb: 0, demo: undefined });
+});
+
+test('files are told apart by content', () => {
+  const nifti = new Uint8Array(352);
+  nifti.set([0x6e, 0x2b, 0x31], 344);
+  assert.equal(sniff(nifti), 'nifti');
+  assert.equal(sniff(Uint8Array.of(0x1f, 0x8b, 8)), 'gzip');
+  assert.equal(sniff(Uint8Array.of(0x89, 0x50, 0x4e, 0x47)), 'picture');
+  assert.equal(sniff(Uint8Array.of(0xff, 0xd8, 0xff, 0xe0)), 'picture');
+  assert.equal(sniff(new TextEncoder().encode('patient,age')), 'other');
+  assert.equal(sniff(new Uint8Array()), 'other');
+});
+
+test('numbers are as long as they are meant', () => {
+  assert.deepEqual([0.1234, 5.678, 45.67, 1234.5].map(number), ['0.12', '5.68', '45.7', '1,235']);
+  assert.equal(whole(-421.4), '−421');
+  assert.equal(number(Number.NaN), '–');
+  assert.deepEqual([0.2, 7.6, 33, 89, 91, 600].map(duration), ['1 s', '8 s', '35 s', '90 s', '2 min', '10 min']);
+});
+
+const GPU_INFO = { vendor: 'nvidia', architecture: 'ada', device: '', description: '', isFallbackAdapter: false };
+const gpu = (info, features = ['timestamp-query']) => ({
+  requestAdapter: async () => (info === null ? null : { info: { ...GPU_INFO, ...info }, features: new Set(features) }),
+});
+
+test('a real GPU is taken, everything else is the CPU with its reason', async () => {
+  const settings = { device: 'auto', maxBufferMb: 0, models: '' };
+  const reason = async (api, asked = settings) => (await probe(api, asked)).reason?.code;
+  assert.deepEqual(await probe(gpu({}), settings), { device: 'gpu' });
+  assert.equal(await reason(gpu({}), { ...settings, device: 'cpu' }), 'asked');
+  assert.equal(await reason(undefined), 'no-webgpu');
+  assert.equal(await reason(gpu(null)), 'no-adapter');
+  assert.equal(await reason({ requestAdapter: () => Promise.reject(new Error('lost')) }), 'no-adapter');
+  assert.equal(await reason(gpu({ isFallbackAdapter: true })), 'software');
+  assert.equal(await reason(gpu({ vendor: 'google', architecture: 'swiftshader' })), 'software');
+  assert.equal(await reason(gpu({ description: 'llvmpipe (LLVM 15.0.6)' })), 'software');
+  assert.equal(await reason(gpu({}, [])), 'no-timestamps');
+});
+
+test('an explicit wish takes a software adapter, but not one that the engine cannot use', async () => {
+  const settings = { device: 'gpu', maxBufferMb: 0, models: '' };
+  assert.deepEqual(await probe(gpu({ architecture: 'swiftshader' }), settings), { device: 'gpu' });
+  assert.equal((await probe(gpu({}, []), settings)).device, 'cpu');
+});
+
+test('the manifest gives files, sizes and checksums', () => {
+  const bytes = (value) => new TextEncoder().encode(JSON.stringify(value));
+  const entry = { file: 'a.safetensors', bytes: 3, sha256: 'ab', name: 'a' };
+  assert.deepEqual(entries(bytes({ schema_version: 1, models: [entry, { name: 'broken' }] })), [entry]);
+  assert.throws(() => entries(bytes({})), /no list of models/);
+});
