@@ -85,22 +85,19 @@ pub(super) fn lesions(
 /// bytes a voxel, and lesions rarely fill the scan.
 fn pieces(of: &Measured<'_>, mask: &Volume<u8>) -> Vec<Piece> {
     let in_lung = |label: u8| label == RIGHT || label == LEFT;
-    let inside = mask.data.iter().zip(&of.lungs.data);
-    let inside: Vec<u8> = inside
-        .map(|(&m, &lung)| u8::from(m != 0 && in_lung(lung)))
-        .collect();
-    let Some((start, end)) = bounding_box(&inside, mask.dims) else {
+    let Some((start, end)) = bounding_box(&mask.data, mask.dims) else {
         return Vec::new();
     };
     let dims = [0, 1, 2].map(|axis| end[axis] - start[axis]);
     let mut boxed = Vec::with_capacity(dims.iter().product());
     for k in start[2]..end[2] {
         for j in start[1]..end[1] {
-            let row = mask.index(start[0], j, k);
-            boxed.extend_from_slice(&inside[row..row + dims[0]]);
+            let first = mask.index(start[0], j, k);
+            let row = first..first + dims[0];
+            let voxels = mask.data[row.clone()].iter().zip(&of.lungs.data[row]);
+            boxed.extend(voxels.map(|(&m, &lung)| u8::from(m != 0 && in_lung(lung))));
         }
     }
-    drop(inside);
     let found = components(&boxed, dims, Connectivity::TwentySix);
     drop(boxed);
 
