@@ -6,7 +6,7 @@
 use crate::nn::params::{self, Values};
 use crate::weights::tensors::{Stored, TensorFile};
 use burn::module::{AutodiffModule, Module};
-use burn::optim::Optimizer;
+use burn::optim::{GradientsParams, Optimizer};
 use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Recorder};
 use burn::tensor::backend::AutodiffBackend;
 use rand::SeedableRng;
@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What can go wrong in training, apart from the loss.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,12 @@ impl TrainError {
             problem: problem.into(),
         }
     }
+}
+
+/// A loss as a number; not a number if it cannot be read.
+pub fn scalar<B: burn::tensor::backend::Backend>(loss: burn::tensor::Tensor<B, 1>) -> f32 {
+    let values = loss.into_data().convert::<f32>().to_vec::<f32>();
+    values.ok().and_then(|v| v.first().copied()).unwrap_or(f32::NAN)
 }
 
 /// The generator of one step.
@@ -259,5 +266,115 @@ impl Checkpoints {
             ema,
             note: saved.note,
         }))
+    }
+}
+
+/// What a run reports as it goes.
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Mean loss since the last report.
+    pub loss: f32,
+    /// Time left at the present pace.
+    pub left: Duration,
+}
+
+/// Time between two checkpoints.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(150);
+/// Steps between two reports.
+const REPORT_EVERY: usize = 10;
+
+/// A run: how long, where its checkpoint lies, and what makes it this run and no other.
+pub struct Run<'a> {
+    /// Steps.
+    pub steps: usize,
+    /// Decay of the averaged weights; 0 keeps the last weights.
+    pub ema: f64,
+    /// Folder of the checkpoint.
+    pub folder: &'a Path,
+    /// All settings as text; a checkpoint of other settings is refused.
+    pub note: String,
+}
+
+/// One training step's outcome: the loss and the gradients of each optimiser.
+pub type Step = (f32, Vec<GradientsParams>);
+
+impl Run<'_> {
+    /// Trains `start`, or what the checkpoint holds, and returns the averaged network.
+    ///
+    /// `batch(step)` must depend on the step alone; it runs on another thread, ahead of the
+    /// training. `rates(step)` gives each optimiser's learning rate.
+    #[allow(clippy::too_many_arguments)]
+    pub fn train<B, M, O, T>(
+        &self,
+        start: M,
+        optimizers: &dyn Fn() -> Vec<O>,
+        batch: &(dyn Fn(usize) -> T + Sync),
+        step: &mut dyn FnMut(&M, T) -> Step,
+        rates: &dyn Fn(usize) -> Vec<f64>,
+        device: &B::Device,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<M::InnerModule, TrainError>
+    where
+        B: AutodiffBackend,
+        M: AutodiffModule<B>,
+        O: Optimizer<M, B>,
+        T: Send,
+    {
+        let checkpoints = Checkpoints::new(self.folder);
+        let resumed = checkpoints.load(start.clone(), optimizers(), device)?;
+        let (first, mut model, mut optimizers, mut ema) = match resumed {
+            Some(run) if run.note == self.note => (run.step, run.model, run.optimizers, run.ema),
+            Some(_) => {
+                return Err(TrainError::data(
+                    self.folder,
+                    "holds a checkpoint of other settings: choose another folder, or delete it",
+                ));
+            }
+            None => (0, start, optimizers(), Ema::default()),
+        };
+        std::thread::scope(|scope| {
+            // The receiver lives in here: an early return drops it, and the maker stops.
+            let (send, receive) = std::sync::mpsc::sync_channel(2);
+            let steps = self.steps;
+            scope.spawn(move || (first..steps).all(|step| send.send(batch(step)).is_ok()));
+            let begun = Instant::now();
+            let mut saved = Instant::now();
+            let (mut sum, mut count) = (0.0, 0);
+            for (at, batch) in (first..self.steps).zip(receive) {
+                let (loss, grads) = step(&model, batch);
+                if !loss.is_finite() {
+                    return Err(TrainError::Diverged { step: at, loss });
+                }
+                for ((optimizer, rate), grads) in optimizers.iter_mut().zip(rates(at)).zip(grads) {
+                    model = optimizer.step(rate, model, grads);
+                }
+                ema.update(&model, self.ema, at);
+                sum += loss;
+                count += 1;
+                let done = at + 1;
+                if done % REPORT_EVERY == 0 || done == self.steps {
+                    let pace = begun.elapsed().div_f64((done - first) as f64);
+                    report(Progress {
+                        step: done,
+                        steps: self.steps,
+                        loss: sum / count as f32,
+                        left: pace.mul_f64((self.steps - done) as f64),
+                    });
+                    (sum, count) = (0.0, 0);
+                }
+                if saved.elapsed() > CHECKPOINT_EVERY || done == self.steps {
+                    let all: Vec<&O> = optimizers.iter().collect();
+                    checkpoints.save(done, &model, &all, &ema, &self.note)?;
+                    saved = Instant::now();
+                }
+            }
+            params::fill(model.valid(), |name, _| {
+                let value = ema.values().get(name).map(|(_, v)| v.clone());
+                value.ok_or_else(|| TrainError::data(self.folder, format!("{name} has no average")))
+            })
+        })
     }
 }

@@ -6,8 +6,9 @@ use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, import};
 use crate::metrics::Confusion;
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
+use crate::normnet;
 use crate::plane::Plane;
-use crate::training::{TrainError, to_file, write_atomically};
+use crate::training::{Progress, TrainError, to_file, write_atomically};
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 use clap::{Args, Subcommand, ValueEnum};
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub enum Train {
     /// Inf-Net, from labelled slices.
     Infnet(InfnetArgs),
+    /// NormNet, from healthy scans.
+    Normnet(NormnetArgs),
 }
 
 /// Where training runs.
@@ -99,9 +102,89 @@ pub fn run(command: &Train) -> Result<(), Box<dyn Error>> {
             #[cfg(feature = "cuda")]
             Device::Cuda => infnet::<burn::backend::Cuda>(args, &Default::default()),
             #[cfg(not(feature = "cuda"))]
-            Device::Cuda => Err("this build has no CUDA: build with --features cuda".into()),
+            Device::Cuda => Err(NO_CUDA.into()),
+        },
+        Train::Normnet(args) => match args.device {
+            Device::Cpu => normnet::<Flex>(args, &Default::default()),
+            #[cfg(feature = "cuda")]
+            Device::Cuda => normnet::<burn::backend::Cuda>(args, &Default::default()),
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda => Err(NO_CUDA.into()),
         },
     }
+}
+
+#[cfg(not(feature = "cuda"))]
+const NO_CUDA: &str = "this build has no CUDA: build with --features cuda";
+
+fn show(p: Progress) {
+    let left = p.left.as_secs();
+    let (minutes, seconds) = (left / 60, left % 60);
+    println!("step {}/{}  loss {:.4}  {minutes}:{seconds:02} left", p.step, p.steps, p.loss);
+}
+
+/// Arguments of `train normnet`.
+#[derive(Args)]
+pub struct NormnetArgs {
+    /// Folder with ct/, the healthy scans.
+    #[arg(long)]
+    data: PathBuf,
+    /// Where checkpoints and weights go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Recipe.
+    #[arg(long, value_enum, default_value = "web")]
+    preset: NormnetPreset,
+    /// Models to train, one after the other; seed s leaves out another scan each.
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+    /// First seed.
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
+    /// Steps, instead of the preset's.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Slabs a step, instead of the preset's.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Where to train.
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: Device,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum NormnetPreset {
+    /// As published.
+    Paper,
+    /// What ships.
+    Web,
+}
+
+fn normnet<B: TrainKernels>(args: &NormnetArgs, device: &B::Device) -> Result<(), Box<dyn Error>> {
+    let base = match args.preset {
+        NormnetPreset::Paper => normnet::train::TrainConfig::paper(),
+        NormnetPreset::Web => normnet::train::TrainConfig::web(),
+    };
+    let names: Vec<&str> = normnet::data::names().collect();
+    for seed in args.first_seed..args.first_seed + args.seeds {
+        let left_out = names[(seed as usize - 1) % names.len()].to_string();
+        println!("model {seed}, without {left_out}");
+        let config = normnet::train::TrainConfig {
+            without: vec![left_out],
+            steps: args.steps.unwrap_or(base.steps),
+            batch: args.batch.unwrap_or(base.batch),
+            seed,
+            ..base.clone()
+        };
+        let pixel = config.slabs.frame.spacing[0];
+        let scans = normnet::data::read(&args.data.join("ct"), &config.without, pixel)?;
+        let folder = args.out.join(format!("seed{seed}"));
+        let net = normnet::train::train::<B>(&config, &scans, &folder, device, &mut show)?;
+        let file = to_file(&params::read(&net));
+        let path = args.out.join(format!("normnet-{seed}.safetensors"));
+        write_atomically(&path, &file.to_bytes()?)?;
+    }
+    Ok(())
 }
 
 fn parse_fold(text: &str) -> Result<(usize, usize), String> {
@@ -151,10 +234,7 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
     if let Some(path) = &args.init {
         start = import::encoder(start, config.net.backbone, path)?;
     }
-    let net = train::<B>(&config, &sources, start, &args.out, device, &mut |p| {
-        let left = p.left.as_secs();
-        println!("step {}/{}  loss {:.4}  {}:{:02} left", p.step, p.steps, p.loss, left / 60, left % 60);
-    })?;
+    let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
     let file = to_file(&params::read(&net));
     write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
     if !held_back.is_empty() {

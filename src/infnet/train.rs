@@ -5,17 +5,15 @@ use super::loss::{self, Bce};
 use super::{InfNet, InfNetConfig};
 use crate::nn::Builder;
 use crate::nn::kernels::TrainKernels;
-use crate::nn::params::fill;
-use crate::training::{Checkpoints, Ema, TrainError, cosine, step_rng};
+use crate::training::{Progress, Run, TrainError, cosine, scalar, step_rng};
 use burn::backend::Autodiff;
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::{AutodiffModule, list_param_ids};
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::module::list_param_ids;
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// A run's settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,23 +115,6 @@ pub struct Sources {
     pub clean: Vec<Sample>,
 }
 
-/// What a step reports.
-pub struct Progress {
-    /// Steps done.
-    pub step: usize,
-    /// Steps in all.
-    pub steps: usize,
-    /// Mean loss since the last report.
-    pub loss: f32,
-    /// Time left at the present pace.
-    pub left: Duration,
-}
-
-/// Time between two checkpoints.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(150);
-/// Steps between two reports.
-const REPORT_EVERY: usize = 10;
-
 fn make_batch(config: &TrainConfig, sources: &Sources, step: usize) -> Batch {
     let mut rng = step_rng(config.seed, step);
     let mut batch = Batch::new(config.side(step));
@@ -184,35 +165,19 @@ pub fn train<B: TrainKernels>(
         };
         adam.init::<Autodiff<B>, InfNet<Autodiff<B>>>()
     };
-    let checkpoints = Checkpoints::new(folder);
-    let note = serde_json::to_string(config).unwrap_or_default();
-    let resumed = checkpoints.load(start.clone(), vec![make(), make()], device)?;
-    let (first, mut model, mut optimizers, mut ema) = match resumed {
-        Some(run) if run.note == note => (run.step, run.model, run.optimizers, run.ema),
-        Some(_) => {
-            return Err(TrainError::data(
-                folder,
-                "holds a checkpoint of other settings: choose another folder, or delete it",
-            ));
-        }
-        None => (0, start, vec![make(), make()], Ema::default()),
-    };
-    let encoder = list_param_ids(&model.encoder);
+    let encoder = list_param_ids(&start.encoder);
     let mode = if config.weighted { Bce::Weighted } else { Bce::Plain };
-    let (send, receive) = std::sync::mpsc::sync_channel(2);
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for step in first..config.steps {
-                if send.send(make_batch(config, sources, step)).is_err() {
-                    break;
-                }
-            }
-        });
-        let begun = Instant::now();
-        let mut saved = Instant::now();
-        let (mut sum, mut count) = (0.0, 0);
-        for step in first..config.steps {
-            let Ok(batch) = receive.recv() else { break };
+    let run = Run {
+        steps: config.steps,
+        ema: config.ema,
+        folder,
+        note: serde_json::to_string(config).unwrap_or_default(),
+    };
+    run.train(
+        start,
+        &|| vec![make(), make()],
+        &|step| make_batch(config, sources, step),
+        &mut |model, batch| {
             let plane = |values: Vec<f32>, channels: usize| {
                 let shape = [batch.count, channels, batch.side, batch.side];
                 Tensor::<Autodiff<B>, 4>::from_data(TensorData::new(values, shape), device)
@@ -220,40 +185,15 @@ pub fn train<B: TrainKernels>(
             let maps = model.forward(plane(batch.image, 3));
             let (target, weight) = (plane(batch.target, 1), plane(batch.weight, 1));
             let loss = loss::total(&maps, &target, &weight, &plane(batch.edge, 1), mode);
-            let value = loss.clone().into_data().convert::<f32>().to_vec().unwrap_or(vec![f32::NAN])[0];
-            if !value.is_finite() {
-                return Err(TrainError::Diverged { step, loss: value });
-            }
+            let value = scalar(loss.clone());
             let mut grads = loss.backward();
-            let of_encoder = GradientsParams::from_params(&mut grads, &model, &encoder);
-            let of_rest = GradientsParams::from_grads(grads, &model);
-            let decay = config.decay(step);
-            model = optimizers[0].step(config.rates[0] * decay, model, of_encoder);
-            model = optimizers[1].step(config.rates[1] * decay, model, of_rest);
-            ema.update(&model, config.ema, step);
-            sum += value;
-            count += 1;
-            let done = step + 1;
-            if done % REPORT_EVERY == 0 || done == config.steps {
-                let pace = begun.elapsed().div_f64((done - first) as f64);
-                report(Progress {
-                    step: done,
-                    steps: config.steps,
-                    loss: sum / count as f32,
-                    left: pace.mul_f64((config.steps - done) as f64),
-                });
-                (sum, count) = (0.0, 0);
-            }
-            if saved.elapsed() > CHECKPOINT_EVERY || done == config.steps {
-                checkpoints.save(done, &model, &[&optimizers[0], &optimizers[1]], &ema, &note)?;
-                saved = Instant::now();
-            }
-        }
-        fill(model.valid(), |name, _| {
-            let value = ema.values().get(name).map(|(_, v)| v.clone());
-            value.ok_or_else(|| TrainError::data(folder, format!("{name} has no average")))
-        })
-    })
+            let of_encoder = GradientsParams::from_params(&mut grads, model, &encoder);
+            (value, vec![of_encoder, GradientsParams::from_grads(grads, model)])
+        },
+        &|step| config.rates.map(|rate| rate * config.decay(step)).to_vec(),
+        device,
+        report,
+    )
 }
 
 /// A fresh network for training.

@@ -10,6 +10,10 @@ pub mod model;
 pub mod post;
 
 #[cfg(feature = "train")]
+pub mod data;
+#[cfg(feature = "train")]
 pub mod edges;
 #[cfg(feature = "train")]
 pub mod synth;
+#[cfg(feature = "train")]
+pub mod train;

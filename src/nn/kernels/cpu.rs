@@ -7,6 +7,7 @@
 
 use super::Activation;
 use gemm::Parallelism;
+use multiversion::multiversion;
 
 /// Floats of one column tile: about 1 MiB, so that it stays in the second-level cache.
 const TILE_FLOATS: usize = 1 << 18;
@@ -365,6 +366,7 @@ pub fn conv(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Ve
     y
 }
 
+#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
 fn depthwise_plane(g: &Geometry, x: &[f32], taps: &[f32], out: &mut [f32]) {
     let stride = g.stride[2];
     for (row, line) in out.chunks_exact_mut(g.output[2]).enumerate() {
@@ -448,6 +450,7 @@ pub fn conv_input_gradient(g: &Geometry, weight: &[f32], grad: &[f32]) -> Vec<f3
     gx
 }
 
+#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
 fn depthwise_plane_input(g: &Geometry, grad: &[f32], taps: &[f32], gx: &mut [f32]) {
     let stride = g.stride[2];
     for (row, line) in grad.chunks_exact(g.output[2]).enumerate() {
@@ -536,6 +539,7 @@ pub fn conv_weight_gradient(g: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
     gw
 }
 
+#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
 fn depthwise_plane_weight(g: &Geometry, x: &[f32], grad: &[f32], gw: &mut [f32]) {
     let stride = g.stride[2];
     let mut taps = gw.iter_mut();
@@ -592,6 +596,68 @@ fn lanes(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     total
 }
 
+/// Mean and biased variance of one channel: planes of `s` values at `planes`.
+#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
+fn moments(x: &[f32], planes: &[usize], s: usize) -> (f32, f32) {
+    let count = (planes.len() * s) as f64;
+    let (mut total, mut squares) = (0.0, 0.0);
+    for &at in planes {
+        let x = &x[at..][..s];
+        total += lanes(x, x, |p, _| p);
+    }
+    let mean = (total / count) as f32;
+    for &at in planes {
+        let x = &x[at..][..s];
+        squares += lanes(x, x, |p, _| (p - mean) * (p - mean));
+    }
+    (mean, (squares / count) as f32)
+}
+
+/// to = activation(from·scale + shift)
+#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
+fn rescale(to: &mut [f32], from: &[f32], scale: f32, shift: f32, activation: Activation) {
+    let lines = to.iter_mut().zip(from);
+    match activation {
+        Activation::None => lines.for_each(|(t, f)| *t = *f * scale + shift),
+        Activation::Relu => lines.for_each(|(t, f)| *t = (*f * scale + shift).max(0.0)),
+        Activation::Relu6 => lines.for_each(|(t, f)| *t = (*f * scale + shift).clamp(0.0, 6.0)),
+    }
+}
+
+/// to = g where the activation lets the gradient pass, else 0; returns (Σ to, Σ to·(x − centre)).
+#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
+fn mask_gradient(
+    to: &mut [f32],
+    [g, y, x]: [&[f32]; 3],
+    centre: f32,
+    activation: Activation,
+) -> (f64, f64) {
+    let lines = to.iter_mut().zip(g).zip(y);
+    match activation {
+        Activation::None => lines.for_each(|((t, g), _)| *t = *g),
+        Activation::Relu => lines.for_each(|((t, g), y)| *t = if *y > 0.0 { *g } else { 0.0 }),
+        Activation::Relu6 => {
+            lines.for_each(|((t, g), y)| *t = if *y > 0.0 && *y < 6.0 { *g } else { 0.0 });
+        }
+    }
+    (
+        lanes(to, to, |g, _| g),
+        lanes(to, x, |g, x| g * (x - centre)),
+    )
+}
+
+/// to = factor·(to − constant − (x − centre)·slope)
+#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
+fn centre_gradient(
+    to: &mut [f32],
+    x: &[f32],
+    [factor, constant, centre, slope]: [f32; 4],
+) {
+    for (t, x) in to.iter_mut().zip(x) {
+        *t = factor * (*t - constant - (*x - centre) * slope);
+    }
+}
+
 /// Output, mean and biased variance of [`super::Kernels::normalize`] on `x [n, c, s]`.
 pub fn normalize(
     [n, c, s]: [usize; 3],
@@ -604,23 +670,15 @@ pub fn normalize(
     let mut y = vec![0.0; x.len()];
     let mut statistics = vec![0.0; 2 * c];
     let (out, stats) = (Shared::new(&mut y), Shared::new(&mut statistics));
-    let count = (n * s) as f64;
     parallel(c, |channel| {
-        let planes = || (0..n).map(move |sample| (sample * c + channel) * s);
-        let total: f64 = planes().map(|at| lanes(&x[at..][..s], &x[at..][..s], |p, _| p)).sum();
-        let mean = (total / count) as f32;
-        let squares: f64 = planes()
-            .map(|at| lanes(&x[at..][..s], &x[at..][..s], |p, _| (p - mean) * (p - mean)))
-            .sum();
-        let variance = (squares / count) as f32;
+        let planes: Vec<usize> = (0..n).map(|sample| (sample * c + channel) * s).collect();
+        let (mean, variance) = moments(x, &planes, s);
         let scale = gamma[channel] / (variance + epsilon).sqrt();
         let shift = beta[channel] - mean * scale;
-        for at in planes() {
+        for at in planes {
             // SAFETY: one channel a task.
             let out = unsafe { out.part(at, s) };
-            for (to, from) in out.iter_mut().zip(&x[at..][..s]) {
-                *to = activation.scalar(*from * scale + shift);
-            }
+            rescale(out, &x[at..][..s], scale, shift, activation);
         }
         // SAFETY: one channel a task.
         unsafe {
@@ -661,11 +719,10 @@ pub fn normalize_gradient(
         for at in planes() {
             // SAFETY: one channel a task. The plane holds the masked gradient until it is final.
             let out = unsafe { out.part(at, s) };
-            for ((to, g), y) in out.iter_mut().zip(&grad[at..][..s]).zip(&y[at..][..s]) {
-                *to = if activation.passes(*y) { *g } else { 0.0 };
-            }
-            sum += lanes(out, out, |g, _| g);
-            weighted += lanes(out, &x[at..][..s], |g, x| g * (x - centre));
+            let planes = [grad, y, x].map(|t| &t[at..][..s]);
+            let (plain, product) = mask_gradient(out, planes, centre, activation);
+            sum += plain;
+            weighted += product;
         }
         let weighted = weighted * f64::from(rate);
         let factor = gamma[channel] * rate;
@@ -674,9 +731,7 @@ pub fn normalize_gradient(
         for at in planes() {
             // SAFETY: as above; the borrow of the first loop has ended.
             let out = unsafe { out.part(at, s) };
-            for (to, x) in out.iter_mut().zip(&x[at..][..s]) {
-                *to = factor * (*to - constant - (*x - centre) * slope);
-            }
+            centre_gradient(out, &x[at..][..s], [factor, constant, centre, slope]);
         }
         // SAFETY: one channel a task.
         unsafe {

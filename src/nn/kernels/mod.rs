@@ -39,26 +39,6 @@ impl Activation {
             Activation::Relu6 => x.clamp(0.0, 6.0),
         }
     }
-
-    /// Applies the activation to one number.
-    #[inline(always)]
-    pub fn scalar(self, x: f32) -> f32 {
-        match self {
-            Activation::None => x,
-            Activation::Relu => x.max(0.0),
-            Activation::Relu6 => x.clamp(0.0, 6.0),
-        }
-    }
-
-    /// Whether the gradient passes where the activation's output is `y`.
-    #[inline(always)]
-    pub fn passes(self, y: f32) -> bool {
-        match self {
-            Activation::None => true,
-            Activation::Relu => y > 0.0,
-            Activation::Relu6 => y > 0.0 && y < 6.0,
-        }
-    }
 }
 
 /// A normalisation's result: the output and the statistics that it used.
