@@ -86,7 +86,7 @@ class Page {
   private open(scan: Scan): void {
     this.scan = scan;
     document.querySelector('main')?.setAttribute('data-state', 'open');
-    // A file that can't be shown may still be analysed; what is wrong with it the engine says best.
+    // A picture that the browser can't decode may still be analysed, or be refused with a reason.
     this.shown = this.stage.show(scan.name, scan.file).catch(() => undefined);
     this.analyse();
   }

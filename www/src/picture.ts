@@ -4,6 +4,9 @@ import { COLOURS, type Rgb, type Visible } from './masks.ts';
 /** Per pixel: 0 nothing, 1 lesion of no known class, 2 ground glass, 3 consolidation. */
 type Kinds = Uint8Array;
 
+/** Greys up to here are the first of two classes. */
+const HALF_GREY = 191;
+
 export class Picture {
   private image: ImageBitmap | undefined;
   private kinds: Kinds | undefined;
@@ -82,9 +85,14 @@ async function levels(png: Uint8Array<ArrayBuffer> | undefined, width: number, h
 function merge(infected: Uint8Array | undefined, classes: Uint8Array | undefined, pixels: number): Kinds {
   const kinds = new Uint8Array(pixels);
   for (let i = 0; i < pixels; i += 1) {
-    const kind = classes?.[i] ?? 0;
+    const kind = classOf(classes?.[i] ?? 0);
     if (kind > 0) kinds[i] = kind + 1;
     else if ((infected?.[i] ?? 0) > 0) kinds[i] = 1;
   }
   return kinds;
+}
+
+/** Class masks hold labels (1, 2), or greys that can be told apart by eye (half, full). */
+function classOf(level: number): number {
+  return level <= 2 ? level : level <= HALF_GREY ? 1 : 2;
 }

@@ -10,6 +10,7 @@ export interface ProgressView {
   fraction: number;
   /** Known once a tile of the run has been timed. */
   secondsLeft: number | undefined;
+  tilesDone: number;
   /** Of the weights. */
   bytes: { done: number; total: number };
 }
@@ -90,6 +91,7 @@ export class Progress {
       label: tiles && this.running !== undefined ? (this.labels[this.running.index] ?? '') : '',
       fraction: this.highest,
       secondsLeft: tiles ? this.secondsLeft(now) : undefined,
+      tilesDone: this.done.size,
       bytes: this.bytes,
     };
   }

@@ -1,7 +1,8 @@
 /** The left side of the page: the scan or the picture, and the controls under it. */
 import { byId } from './dom.ts';
+import { gunzip } from './masks.ts';
 import { Picture } from './picture.ts';
-import { HEAD_BYTES, sniff } from './sniff.ts';
+import { HEAD_BYTES, looksLikePicture } from './sniff.ts';
 import { TEXT } from './strings.ts';
 import type { Location, Plane, Viewer } from './viewer.ts';
 
@@ -28,9 +29,9 @@ export class Stage {
 
   /** Shows the file at once, long before it is analysed; says what could be shown. */
   async show(name: string, file: Blob): Promise<Shown> {
-    const kind = sniff(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
-    this.reveal(name, kind === 'picture');
-    if (kind === 'picture') {
+    const isPicture = looksLikePicture(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
+    this.reveal(name, isPicture);
+    if (isPicture) {
       await this.picture.show(file);
       return 'picture';
     }
@@ -39,13 +40,14 @@ export class Stage {
       this.note(TEXT.noViewer);
       return 'nothing';
     }
-    if (kind === 'other') {
+    try {
+      await viewer.show(await gunzip(new Uint8Array(await file.arrayBuffer())));
+    } catch {
+      // What is wrong with the file the engine says, which reads it with more care.
       viewer.clear();
       this.note(TEXT.cantShow);
       return 'nothing';
     }
-    // The name decides how the viewer decodes: the content knows better than the file's own name.
-    await viewer.show(kind === 'gzip' ? 'scan.nii.gz' : 'scan.nii', await file.arrayBuffer());
     this.note('');
     byId<HTMLSelectElement>('window').value = 'lung';
     return 'volume';

@@ -8,7 +8,9 @@ export function showProgress(view: ProgressView, cached: boolean): void {
   const percent = Math.floor(100 * view.fraction);
   step(STEPS[view.step]);
   setBar(100 * view.fraction, percent);
-  byId('status-detail').textContent = detail(view, cached);
+  const line = byId('status-detail');
+  line.textContent = detail(view, cached);
+  line.dataset['tile'] = String(view.tilesDone);
   byId('status-left').textContent = view.secondsLeft === undefined ? '' : TEXT.timeLeft(duration(view.secondsLeft));
 }
 

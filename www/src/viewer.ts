@@ -1,6 +1,7 @@
 /** The scan in three planes with the masks over it. Wraps NiiVue and hides it from the rest of the page. */
 import { cmapper, DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from '@niivue/niivue';
 import { overlayLut, type LabelVolume } from './masks.ts';
+import { layoutOf, stepsFor, thin, voxelBudget, type Steps } from './preview.ts';
 
 export type Plane = 'all' | 'axial' | 'coronal' | 'sagittal';
 
@@ -35,6 +36,7 @@ export class Viewer {
   private readonly nv: Niivue;
   private plane: Plane = 'all';
   private hasScan = false;
+  private steps: Steps = [1, 1, 1];
   private outlines = true;
   private window = LUNG_WINDOW;
 
@@ -58,7 +60,8 @@ export class Viewer {
       dragAndDropEnabled: false,
       dragMode: DRAG_MODE.windowing,
       loadingText: '',
-      logLevel: 'error',
+      // What it can't read the engine refuses too, and says why.
+      logLevel: 'silent',
       // Its own hot keys switch to views that this page does not have.
       viewModeHotKey: '',
       clipPlaneHotKey: '',
@@ -78,14 +81,14 @@ export class Viewer {
     return viewer;
   }
 
-  /** Shows a NIfTI file; the masks of the scan before go. */
-  async show(name: string, bytes: ArrayBuffer): Promise<void> {
+  /** Shows an unpacked NIfTI file; the masks of the scan before go. Throws for what is no whole file. */
+  async show(raw: Uint8Array<ArrayBuffer>): Promise<void> {
     this.clear();
-    const { low, high } = edges(LUNG_WINDOW);
+    const layout = layoutOf(raw);
+    if (layout === undefined) throw new Error('not a whole NIfTI-1 file');
+    this.steps = stepsFor(layout, voxelBudget());
     // From memory: NiiVue's own `loadVolumes` would ask the server for a file of this name.
-    this.nv.addVolume(
-      await NVImage.loadFromUrl({ url: name, name, buffer: bytes, colormap: 'gray', cal_min: low, cal_max: high }),
-    );
+    this.nv.addVolume(await image('scan.nii', thin(raw, layout, this.steps)));
     this.hasScan = true;
     this.setWindow(LUNG_WINDOW);
     this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
@@ -107,8 +110,9 @@ export class Viewer {
     const file = new Uint8Array(grid.header.length + codes.length);
     file.set(grid.header);
     file.set(codes, grid.header.length);
-    const image = await NVImage.loadFromUrl({ url: 'overlay.nii', name: 'overlay.nii', buffer: file.buffer });
-    this.nv.loadDrawing(image);
+    const layout = layoutOf(file);
+    if (layout === undefined) return;
+    this.nv.loadDrawing(await image('overlay.nii', thin(file, layout, this.steps)));
     // Nobody draws here: the copy that it keeps for an undo only costs memory.
     this.nv.drawClearAllUndoBitmaps();
     this.nv.setDrawOpacity(this.nv.drawOpacity);
@@ -135,7 +139,14 @@ export class Viewer {
     volume.robust_min = low;
     volume.robust_max = high;
     this.nv.refreshLayers(volume, 0);
+    this.freeGradient();
     this.nv.drawScene();
+  }
+
+  /** Made with every volume for lighting in 3D, as large as the volume, and of no use here. */
+  private freeGradient(): void {
+    if (this.nv.gradientTexture !== null) this.nv.gl.deleteTexture(this.nv.gradientTexture);
+    this.nv.gradientTexture = null;
   }
 
   setPlane(plane: Plane): void {
@@ -222,6 +233,11 @@ export class Viewer {
     // On the radiological display the image's left is the patient's right, which is plus in RAS.
     this.nv.moveCrosshairInVox(...step);
   }
+}
+
+function image(name: string, file: Uint8Array<ArrayBuffer>): Promise<NVImage> {
+  const { low, high } = edges(LUNG_WINDOW);
+  return NVImage.loadFromUrl({ url: name, name, buffer: file.buffer, colormap: 'gray', cal_min: low, cal_max: high });
 }
 
 function edges(window: HuWindow): { low: number; high: number } {

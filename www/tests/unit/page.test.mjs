@@ -4,7 +4,7 @@ import { load } from '../lib/load.mjs';
 
 const { settingsAfter } = await load('recovery.ts');
 const { fromAddress } = await load('settings.ts');
-const { sniff } = await load('sniff.ts');
+const { looksLikePicture } = await load('sniff.ts');
 const { number, whole, duration } = await load('format.ts');
 const { probe } = await load('worker/device.ts');
 const { entries } = await load('worker/weights.ts');
@@ -28,15 +28,12 @@ test('the address chooses device, buffer cap and demo', () => {
   assert.deepEqual(fromAddress('?device=abacus&maxBufferMB=-3'), { device: 'auto', maxBufferMb: 0, demo: undefined });
 });
 
-test('files are told apart by content', () => {
-  const nifti = new Uint8Array(352);
-  nifti.set([0x6e, 0x2b, 0x31], 344);
-  assert.equal(sniff(nifti), 'nifti');
-  assert.equal(sniff(Uint8Array.of(0x1f, 0x8b, 8)), 'gzip');
-  assert.equal(sniff(Uint8Array.of(0x89, 0x50, 0x4e, 0x47)), 'picture');
-  assert.equal(sniff(Uint8Array.of(0xff, 0xd8, 0xff, 0xe0)), 'picture');
-  assert.equal(sniff(new TextEncoder().encode('patient,age')), 'other');
-  assert.equal(sniff(new Uint8Array()), 'other');
+test('pictures are told from volumes by content', () => {
+  assert.ok(looksLikePicture(Uint8Array.of(0x89, 0x50, 0x4e, 0x47)));
+  assert.ok(looksLikePicture(Uint8Array.of(0xff, 0xd8, 0xff, 0xe0)));
+  assert.ok(!looksLikePicture(Uint8Array.of(0x1f, 0x8b, 8, 0)));
+  assert.ok(!looksLikePicture(new TextEncoder().encode('PNG,')));
+  assert.ok(!looksLikePicture(new Uint8Array()));
 });
 
 test('numbers are as long as they are meant', () => {

@@ -1,0 +1,120 @@
+// The page around an analysis: what it says of bad files, what it may fetch, how it can be used.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { ANALYSIS_MS, choose, openPage, skipReason, startBrowser, startServer } from '../lib/browser.mjs';
+
+const SAID_MS = 60_000;
+
+describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
+  let server;
+  let browser;
+  before(async () => {
+    server = await startServer();
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    server?.stop();
+  });
+
+  test('says what is wrong with a file and goes on working', async () => {
+    const { context, page, watch } = await openPage(browser, `${server.url}?device=cpu`);
+    const whole = gzipSync(Buffer.alloc(200_000, 'chest'));
+    const noise = Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919 + 13) % 251));
+    const cases = [
+      ['truncated.nii.gz', whole.subarray(0, whole.length / 2)],
+      ['noise.nii', noise],
+      ['empty.nii.gz', Buffer.alloc(0)],
+      ['notes.txt', Buffer.from('patient,age\n1,54\n')],
+      ['truncated.png', Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')],
+    ];
+    for (const [name, bytes] of cases) {
+      await choose(page, name, bytes);
+      await page.waitForFunction((file) => document.querySelector('#message.problem:not([hidden])')?.textContent.includes(file), name, {
+        timeout: SAID_MS,
+      });
+      assert.equal(await page.isVisible('#cancel'), false, `${name}: nothing runs on`);
+    }
+    // The worker is alive after all of them: the demo case still opens and is analysed.
+    await page.click('.scan-bar [data-action="demo"]');
+    await page.waitForSelector('#message', { state: 'hidden' });
+    await page.waitForFunction(() => document.getElementById('file-info').textContent.includes('×'), null, { timeout: SAID_MS });
+    await page.click('#cancel');
+    await page.waitForSelector('#analyse:not([hidden])');
+    assert.deepEqual(watch.foreign, []);
+    assert.deepEqual(watch.errors, []);
+    await context.close();
+  });
+
+  test('shows a dropped scan before its analysis is done', async () => {
+    const { context, page } = await openPage(browser, `${server.url}?device=cpu&demo=40`);
+    await page.waitForFunction(() => /HU/.test(document.getElementById('readout').textContent), null, { timeout: SAID_MS });
+    assert.equal(await page.isVisible('#layers'), false);
+    const lit = await page.evaluate(() => {
+      const canvas = document.getElementById('planes');
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');
+      // The drawing buffer is kept only until the frame is shown: draw and read in one task.
+      canvas.dispatchEvent(new KeyboardEvent('keydown', { key: 'PageUp', bubbles: true }));
+      copy.drawImage(canvas, 0, 0);
+      const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+      return data.filter((value, i) => i % 4 !== 3 && value > 20).length;
+    });
+    assert.ok(lit > 1000, `${lit} bright samples`);
+    await context.close();
+  });
+
+  test('sends one policy everywhere: page, header, worker script, service worker', async () => {
+    const { context, page, watch } = await openPage(browser, server.url);
+    await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
+    const meta = await page.getAttribute('meta[http-equiv="Content-Security-Policy"]', 'content');
+    assert.match(meta, /default-src 'self'/);
+    const worker = watch.requests.find((url) => /worker-.*\.js$/.test(url));
+    assert.ok(worker, 'the worker was fetched');
+    for (const url of [server.url, worker, `${server.url}sw.js`]) {
+      const response = await fetch(url);
+      assert.equal(response.status, 200, url);
+      assert.equal(response.headers.get('content-security-policy'), meta, url);
+    }
+    assert.deepEqual(watch.foreign, []);
+    await context.close();
+  });
+
+  test('can be used by keyboard and is labelled', async () => {
+    const { context, page } = await openPage(browser, server.url);
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.dataset.action), 'open');
+    const unnamed = await page.evaluate(() =>
+      [...document.querySelectorAll('button, input:not([hidden]), select, canvas')]
+        .filter((element) => {
+          const label = element.getAttribute('aria-label') ?? element.closest('label')?.textContent ?? element.textContent;
+          return label.trim() === '';
+        })
+        .map((element) => element.outerHTML),
+    );
+    assert.deepEqual(unnamed, []);
+    await context.close();
+  });
+
+  test('fits a phone without scrolling sideways', async () => {
+    for (const width of [360, 390, 768]) {
+      const { context, page } = await openPage(browser, server.url, { viewport: { width, height: 740 } });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `${wide} px at ${width}`);
+      await context.close();
+    }
+  });
+
+  test('works offline once it has been visited', async () => {
+    const { context, page } = await openPage(browser, `${server.url}?device=cpu`);
+    await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+    // What the first visit loaded before the service worker took over, the second one stores.
+    await page.reload();
+    await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
+    await context.setOffline(true);
+    await page.reload();
+    await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
+    await context.close();
+  });
+});

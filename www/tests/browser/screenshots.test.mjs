@@ -1,0 +1,48 @@
+// Pictures for the documentation: made only on request, UPDATE_SCREENSHOTS=1.
+import { mkdir } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ANALYSIS_MS, openPage, skipReason, startBrowser, startServer, waitForResult } from '../lib/browser.mjs';
+
+const OUT = fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url));
+const SCREENS = {
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
+};
+const asked = process.env.UPDATE_SCREENSHOTS === '1';
+
+describe('screenshots', { skip: asked ? skipReason() : 'UPDATE_SCREENSHOTS is not 1', timeout: 8 * ANALYSIS_MS }, () => {
+  let server;
+  let browser;
+  before(async () => {
+    await mkdir(OUT, { recursive: true });
+    server = await startServer();
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    server?.stop();
+  });
+
+  for (const [name, screen] of Object.entries(SCREENS)) {
+    for (const colorScheme of ['light', 'dark']) {
+      test(`${name} ${colorScheme}`, async () => {
+        const { context, page } = await openPage(browser, server.url, { ...screen, colorScheme });
+        const shoot = (what) => page.screenshot({ path: `${OUT}${name}-${colorScheme}-${what}.png` });
+        await page.waitForSelector('#device[data-kind]');
+        await shoot('start');
+        await page.click('#drop [data-action="demo"]');
+        await waitForResult(page);
+        await page.click('#lesions tbody button');
+        // The crosshair's way and smooth scrolling end well within this.
+        await page.waitForTimeout(1000);
+        await page.evaluate(() => {
+          document.querySelector('.panel').scrollTo(0, 0);
+          window.scrollTo(0, 0);
+        });
+        await shoot('findings');
+        await context.close();
+      });
+    }
+  }
+});

@@ -1,0 +1,109 @@
+// What the browser tests share: the server, Chromium, a page that is watched, and its downloads.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+/** WebGPU on SwiftShader, which is slow and everywhere; and none of Chromium's own requests. */
+const FLAGS = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--disable-vulkan-surface',
+  '--no-sandbox',
+  '--headless=new',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Longest that an analysis of the 40 mm piece may take: SwiftShader on two cores is the slowest. */
+export const ANALYSIS_MS = 20 * 60_000;
+
+/** Why the browser tests can't run here, if they can't. */
+export function skipReason() {
+  if (process.env.PLEURA_BIN === undefined) return 'PLEURA_BIN (the pleura binary) is not set';
+  if (!existsSync(`${DIST}index.html`)) return 'www/dist is not built';
+  return false;
+}
+
+/** Starts `pleura serve` on a free port. */
+export async function startServer() {
+  const child = spawn(process.env.PLEURA_BIN, ['serve', DIST, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const url = await new Promise((resolve, reject) => {
+    let said = '';
+    const hear = (chunk) => {
+      said += chunk;
+      const found = /http:\/\/127\.0\.0\.1:\d+\//.exec(said);
+      if (found !== null) resolve(found[0]);
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    child.on('error', reject);
+    child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${said}`)));
+  });
+  return { url, stop: () => child.kill() };
+}
+
+export function startBrowser() {
+  // Playwright would switch the GPU off in headless mode.
+  return chromium.launch({ executablePath: CHROMIUM, args: FLAGS, ignoreDefaultArgs: ['--disable-gpu'] });
+}
+
+/** A page that notes what must not happen: requests elsewhere, errors, messages on the console. */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  const own = new URL(url).origin;
+  const watch = { foreign: [], errors: [], requests: [] };
+  // Routes see the requests of Workers and of the service worker too.
+  await context.route('**/*', (route) => {
+    const target = new URL(route.request().url());
+    watch.requests.push(target.href);
+    if (target.origin !== own && target.protocol.startsWith('http')) {
+      watch.foreign.push(target.href);
+      return route.abort();
+    }
+    return route.continue();
+  });
+  context.on('request', (request) => {
+    const target = new URL(request.url());
+    if (target.protocol.startsWith('http') && target.origin !== own) watch.foreign.push(target.href);
+  });
+  page.on('pageerror', (error) => watch.errors.push(`page: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') watch.errors.push(`console: ${message.text()}`);
+  });
+  await page.goto(url);
+  return { context, page, watch };
+}
+
+/** Waits for the findings; a message of failure on the page ends the wait at once. */
+export async function waitForResult(page) {
+  const done = page.waitForSelector('#layers:not([hidden])', { timeout: ANALYSIS_MS });
+  const failed = page.waitForSelector('#message.problem:not([hidden])', { timeout: ANALYSIS_MS });
+  done.catch(() => undefined);
+  failed.catch(() => undefined);
+  const first = await Promise.race([done.then(() => true), failed.then(() => false)]);
+  if (!first) throw new Error(`the page says: ${await page.textContent('#message')}`);
+}
+
+/** Clicks every save button; gives file names with their bytes. */
+export async function saveAll(page) {
+  const files = new Map();
+  for (const button of await page.$$('#save-buttons button')) {
+    const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
+    files.set(download.suggestedFilename(), await readFile(await download.path()));
+  }
+  return files;
+}
+
+/** Puts bytes into the page as if the person had chosen a file. */
+export async function choose(page, name, bytes) {
+  await page.setInputFiles('#file-input', { name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) });
+}
