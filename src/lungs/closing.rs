@@ -1,17 +1,18 @@
 //! Taking vessels and dense lesions into the lungs.
 
 use super::coarse::Coarse;
+use super::holes::fill_holes_up_to;
 use super::{LEFT, RIGHT};
 use crate::grid::{
-    Connectivity, close_ball, components, dilate_ball, erode_ball, fill_holes, keep_touching,
+    Connectivity, close_ball, dilate_ball, distance_mm, erode_ball, fill_holes, keep_touching,
 };
 
 /// Below is infiltrated lung if it is thick enough; muscle, blood and fat lie above.
-const INFILTRATE_HU: i16 = -250;
+const INFILTRATE_HU: i16 = -200;
 /// Layers thinner than twice this between lung and tissue are blur, not infiltrate.
 const BLUR_MM: f64 = 2.5;
 /// Ball that closes the lung towards the mediastinum and the diaphragm: vessels, fissures.
-const INNER_CLOSING_MM: f64 = 6.0;
+const INNER_CLOSING_MM: f64 = 8.0;
 /// Ball that closes the lung towards the chest wall: dense lesions at the pleura.
 const OUTER_CLOSING_MM: f64 = 25.0;
 /// The spine keeps this far from the middle plane; no lesion at the chest wall is looked for there.
@@ -38,17 +39,34 @@ pub(super) fn include_lesions(scan: &Coarse, sides: &[u8], barred: &[u8]) -> Vec
         }
         lung
     });
-    let pairs = right.iter().zip(&left);
-    let mut labels: Vec<u8> = sides
-        .iter()
-        .zip(pairs)
-        .map(|(&side, pair)| match pair {
-            (1, 0) => RIGHT,
-            (0, 1) => LEFT,
-            _ => side,
-        })
-        .collect();
+    let mut labels = merge(scan, sides, &right, &left);
     fill(scan, &mut labels);
+    labels
+}
+
+/// Both lungs as labels; what both have claimed goes to the nearer.
+fn merge(scan: &Coarse, sides: &[u8], right: &[u8], left: &[u8]) -> Vec<u8> {
+    let claims = right.iter().zip(left);
+    let mut labels: Vec<u8> = claims
+        .map(|(&r, &l)| if l == 0 { r * RIGHT } else { LEFT })
+        .collect();
+    let both: Vec<usize> = (0..labels.len())
+        .filter(|&c| right[c] & left[c] != 0)
+        .collect();
+    if both.is_empty() {
+        return labels;
+    }
+    let [to_right, to_left] = [RIGHT, LEFT].map(|side| {
+        let lung: Vec<u8> = sides.iter().map(|&s| u8::from(s == side)).collect();
+        distance_mm(&lung, scan.dims, scan.spacing)
+    });
+    for cell in both {
+        labels[cell] = if to_right[cell] <= to_left[cell] {
+            RIGHT
+        } else {
+            LEFT
+        };
+    }
     labels
 }
 
@@ -144,27 +162,15 @@ fn chest_centre(scan: &Coarse, sides: &[u8]) -> [f64; 2] {
 
 /// Fills the holes of each lung; they may hold bronchi, which are of the lung if it surrounds them.
 fn fill(scan: &Coarse, labels: &mut [u8]) {
+    let limit = HOLE_MM2 / (scan.spacing[0] * scan.spacing[1]);
     for side in [RIGHT, LEFT] {
         let mut lung: Vec<u8> = labels.iter().map(|&l| u8::from(l == side)).collect();
-        fill_small_holes(scan, &mut lung);
+        fill_holes_up_to(&mut lung, [scan.dims[0], scan.dims[1]], limit);
         fill_holes(&mut lung, scan.dims);
         for (label, &l) in labels.iter_mut().zip(&lung) {
             if l != 0 && *label == 0 {
                 *label = side;
             }
-        }
-    }
-}
-
-/// Fills the holes of each axial slice up to [`HOLE_MM2`].
-fn fill_small_holes(scan: &Coarse, lung: &mut [u8]) {
-    let [nx, ny, _] = scan.dims;
-    let limit = HOLE_MM2 / (scan.spacing[0] * scan.spacing[1]);
-    for slice in lung.chunks_exact_mut(nx * ny) {
-        let background: Vec<u8> = slice.iter().map(|&l| u8::from(l == 0)).collect();
-        let holes = components(&background, [nx, ny, 1], Connectivity::Six);
-        for (l, &hole) in slice.iter_mut().zip(&holes.labels) {
-            *l |= u8::from(hole != 0 && holes.sizes[hole as usize] as f64 <= limit);
         }
     }
 }

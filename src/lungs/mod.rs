@@ -8,8 +8,10 @@
 
 mod airways;
 mod body;
+mod border;
 mod closing;
 mod coarse;
+mod holes;
 mod sides;
 mod threshold;
 

@@ -33,9 +33,9 @@ pub fn split(mask: &Volume<u8>) -> Volume<u8> {
     };
     let factor = factor_for(spacing);
     let dims = [0, 1, 2].map(|a| mask.dims[a].div_ceil(factor[a]));
-    let cells = any_in_cell(mask, factor, dims);
+    let (cells, firm) = occupied(mask, factor, dims);
     let cell_mm = [0, 1, 2].map(|a| spacing[a] * factor[a] as f64);
-    let sides = sides(&cells, dims, cell_mm);
+    let sides = sides(&cells, &firm, dims, cell_mm);
     let [nx, ny, _] = mask.dims;
     for (row, voxels) in out.data.chunks_exact_mut(nx).enumerate() {
         let (j, k) = (row % ny / factor[1], row / ny / factor[2]);
@@ -49,34 +49,39 @@ pub fn split(mask: &Volume<u8>) -> Volume<u8> {
     out
 }
 
-/// Cells with at least one set voxel.
-fn any_in_cell(mask: &Volume<u8>, factor: Dims, dims: Dims) -> Vec<u8> {
-    let mut cells = vec![0u8; dims.iter().product()];
+/// Cells with at least one set voxel, and cells with nothing but set voxels.
+fn occupied(mask: &Volume<u8>, factor: Dims, dims: Dims) -> (Vec<u8>, Vec<u8>) {
+    let mut any = vec![0u8; dims.iter().product()];
+    let mut all = vec![1u8; any.len()];
     for (row, voxels) in mask.data.chunks_exact(mask.dims[0]).enumerate() {
         let (j, k) = (
             row % mask.dims[1] / factor[1],
             row / mask.dims[1] / factor[2],
         );
-        let cells = &mut cells[dims[0] * (j + dims[1] * k)..][..dims[0]];
-        for (cell, group) in cells.iter_mut().zip(voxels.chunks(factor[0])) {
-            *cell |= u8::from(group.iter().any(|&v| v != 0));
+        let first = dims[0] * (j + dims[1] * k);
+        for (i, group) in voxels.chunks(factor[0]).enumerate() {
+            any[first + i] |= u8::from(group.iter().any(|&v| v != 0));
+            all[first + i] &= u8::from(group.iter().all(|&v| v != 0));
         }
     }
-    cells
+    (any, all)
 }
 
 /// Labels the set cells 1 (right) and 2 (left).
-pub(super) fn sides(mask: &[u8], dims: Dims, spacing: [f64; 3]) -> Vec<u8> {
+///
+/// `firm` are the cells that are lung beyond doubt. Those in between may be the membrane where the
+/// lungs touch: the cut prefers them.
+pub(super) fn sides(mask: &[u8], firm: &[u8], dims: Dims, spacing: [f64; 3]) -> Vec<u8> {
     let Some((min, max)) = bounding_box(mask, dims) else {
         return vec![0; mask.len()];
     };
-    let background: Vec<u8> = mask.iter().map(|&m| u8::from(m == 0)).collect();
-    let depth = distance_mm(&background, dims, spacing);
+    let soft: Vec<u8> = firm.iter().map(|&f| u8::from(f == 0)).collect();
+    let depth = distance_mm(&soft, dims, spacing);
     let width = (max[0] - min[0]) as f64;
     for peel in PEEL_MM {
         let core: Vec<u8> = depth.iter().map(|&d| u8::from(d > peel)).collect();
         if let Some(mut labels) = two_groups(&core, dims, width) {
-            flood(&mut labels, &depth, dims);
+            flood(&mut labels, mask, &depth, dims);
             adopt_orphans(&mut labels, mask, dims, spacing);
             return labels;
         }
@@ -162,13 +167,13 @@ fn side_by_side(right: &[Piece], left: &[Piece], total: f64, width: f64) -> bool
 
 /// Grows the labels over the rest of the mask, deepest cells first, so that they meet where the
 /// mask is thinnest (a watershed of the depth).
-fn flood(labels: &mut [u8], depth: &[f32], dims: Dims) {
+fn flood(labels: &mut [u8], mask: &[u8], depth: &[f32], dims: Dims) {
     let mut queue = BinaryHeap::new();
     // The bits of non-negative floats are ordered as the floats are.
     let entry = |index: usize| (depth[index].to_bits(), Reverse(index));
     for index in 0..labels.len() {
         if labels[index] != 0 {
-            let open = |n: usize| labels[n] == 0 && depth[n] > 0.0;
+            let open = |n: usize| labels[n] == 0 && mask[n] != 0;
             if neighbours(index, dims).any(open) {
                 queue.push(entry(index));
             }
@@ -176,7 +181,7 @@ fn flood(labels: &mut [u8], depth: &[f32], dims: Dims) {
     }
     while let Some((_, Reverse(index))) = queue.pop() {
         for n in neighbours(index, dims) {
-            if labels[n] == 0 && depth[n] > 0.0 {
+            if labels[n] == 0 && mask[n] != 0 {
                 labels[n] = labels[index];
                 queue.push(entry(n));
             }

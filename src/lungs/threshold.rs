@@ -1,18 +1,19 @@
 //! The pipeline from HU to the lung mask.
 
+use super::LungError;
 use super::airways::main_airways;
 use super::body::inside;
+use super::border::{Cells, draw};
 use super::closing::include_lesions;
 use super::coarse::Coarse;
 use super::sides::sides;
-use super::{LungError, RIGHT};
-use crate::grid::{Connectivity, components, dilate, dilate_ball, erode};
+use crate::grid::{Connectivity, components, dilate_ball, erode};
 use crate::volume::Volume;
 
 /// Cells below are air: gas or aerated lung.
 const AIR_HU: i16 = -500;
-/// Voxels at the border of the lung below this belong to it.
-const BORDER_HU: i16 = -400;
+/// Denser than the typical lung by this: perhaps the membrane between lungs that touch.
+const MEMBRANE_HU: i16 = 80;
 /// Darker than the typical lung by this in the median: gas in the bowel.
 const GAS_DARKER_HU: i16 = 70;
 /// A piece of lung on its own has at least this share of the largest ...
@@ -49,11 +50,25 @@ pub fn threshold(hu: &Volume<i16>, progress: &mut dyn FnMut(f32)) -> Result<Volu
         Ok(found) => found,
     };
     progress(0.4);
-    let sides = sides(&found.lungs, scan.dims, scan.spacing);
+    let firm: Vec<u8> = found
+        .lungs
+        .iter()
+        .zip(&scan.hu)
+        .map(|(&l, &hu)| l & u8::from(hu < found.lung_hu + MEMBRANE_HU))
+        .collect();
+    let sides = sides(&found.lungs, &firm, scan.dims, scan.spacing);
     progress(0.55);
     let closed = include_lesions(&scan, &sides, &found.barred);
     progress(0.85);
-    let labels = refine(hu, &scan, &sides, &closed, &found.airways);
+    let labels = draw(
+        hu,
+        &scan,
+        &Cells {
+            aerated: &sides,
+            labels: &closed,
+            airways: &found.airways,
+        },
+    );
     progress(1.0);
     Ok(Volume {
         data: labels,
@@ -66,6 +81,8 @@ pub fn threshold(hu: &Volume<i16>, progress: &mut dyn FnMut(f32)) -> Result<Volu
 struct Found {
     /// Aerated lung, airways taken out.
     lungs: Vec<u8>,
+    /// Typical HU of the air inside the body.
+    lung_hu: i16,
     /// Main airways with their wall.
     airways: Vec<u8>,
     /// Where no lung can be: airways and everything outside the body.
@@ -104,6 +121,7 @@ fn find(scan: &Coarse, seal_mm: f64) -> Result<Found, LungError> {
         .collect();
     Ok(Found {
         lungs,
+        lung_hu,
         airways,
         barred,
     })
@@ -179,53 +197,5 @@ fn gas_like(scan: &Coarse, air: &[u8], labels: &[u32], sizes: &[usize], lung_hu:
     dark.iter()
         .zip(count)
         .map(|(&dark, count)| 2 * dark > count)
-        .collect()
-}
-
-/// Draws the border at full resolution.
-///
-/// A voxel of a cell whose whole neighbourhood is lung is lung. At the border, voxels in and next
-/// to aerated cells go by their HU, cells that closing added count as they are.
-fn refine(hu: &Volume<i16>, scan: &Coarse, sides: &[u8], closed: &[u8], airways: &[u8]) -> Vec<u8> {
-    let lung: Vec<u8> = closed.iter().map(|&c| u8::from(c != 0)).collect();
-    let reach = [1, 1, usize::from(scan.factor[2] > 1)];
-    let inner = erode(&lung, scan.dims, reach);
-    let label_near = spread(closed, scan, reach);
-    let mut out = vec![0u8; hu.data.len()];
-    let [nx, ny, _] = hu.dims;
-    for (row, (voxels, out)) in hu
-        .data
-        .chunks_exact(nx)
-        .zip(out.chunks_exact_mut(nx))
-        .enumerate()
-    {
-        let (j, k) = (row % ny / scan.factor[1], row / ny / scan.factor[2]);
-        let first = scan.dims[0] * (j + scan.dims[1] * k);
-        for (i, (&hu, out)) in voxels.iter().zip(out.iter_mut()).enumerate() {
-            let cell = first + i / scan.factor[0];
-            let dense_lung = closed[cell] != 0 && sides[cell] == 0;
-            let dark = hu < BORDER_HU && airways[cell] == 0;
-            if inner[cell] != 0 || dense_lung || dark {
-                *out = label_near[cell];
-            }
-        }
-    }
-    out
-}
-
-/// Labels, spread by one cell into their surroundings.
-fn spread(labels: &[u8], scan: &Coarse, reach: [usize; 3]) -> Vec<u8> {
-    let right: Vec<u8> = labels.iter().map(|&l| u8::from(l == RIGHT)).collect();
-    let left: Vec<u8> = labels.iter().map(|&l| u8::from(l > RIGHT)).collect();
-    let right = dilate(&right, scan.dims, reach);
-    let left = dilate(&left, scan.dims, reach);
-    let grown = right
-        .iter()
-        .zip(&left)
-        .map(|(&r, &l)| if r != 0 { RIGHT } else { 2 * l });
-    labels
-        .iter()
-        .zip(grown)
-        .map(|(&l, grown)| if l != 0 { l } else { grown })
         .collect()
 }
