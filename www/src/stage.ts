@@ -65,9 +65,22 @@ export class Stage {
 
   /** Loads the viewer ahead of the first scan. */
   preload(): void {
-    this.loading ??= import('./viewer.ts').then(
-      (module) => module.Viewer.create(byId<HTMLCanvasElement>('planes'), (location) => this.located(location)),
-    ).catch(() => undefined);
+    this.loading ??= this.createViewer().catch(() => undefined);
+  }
+
+  private async createViewer(): Promise<Viewer> {
+    const { Viewer } = await import('./viewer.ts');
+    const canvas = byId<HTMLCanvasElement>('planes');
+    canvas.addEventListener('webglcontextlost', () => this.lost(canvas), { once: true });
+    return Viewer.create(canvas, (location) => this.located(location));
+  }
+
+  /** A lost context never comes back to its canvas: the next scan gets a new one. */
+  private lost(canvas: HTMLCanvasElement): void {
+    canvas.replaceWith(canvas.cloneNode());
+    this.loaded = undefined;
+    this.loading = undefined;
+    this.note(TEXT.viewerLost);
   }
 
   private async ensureViewer(): Promise<Viewer | undefined> {
