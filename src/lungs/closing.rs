@@ -3,14 +3,10 @@
 use super::coarse::Coarse;
 use super::holes::fill_holes_up_to;
 use super::{LEFT, RIGHT};
-use crate::grid::{
-    Connectivity, close_ball, dilate_ball, distance_mm, erode_ball, fill_holes, keep_touching,
-};
+use crate::grid::{Connectivity, close_ball, distance_mm, fill_holes, keep_touching};
 
-/// Below is infiltrated lung if it is thick enough; muscle, blood and fat lie above.
+/// Below is infiltrated lung; muscle, blood and fat lie above, also in a noisy scan.
 const INFILTRATE_HU: i16 = -200;
-/// Layers thinner than twice this between lung and tissue are blur, not infiltrate.
-const BLUR_MM: f64 = 2.5;
 /// Ball that closes the lung towards the mediastinum and the diaphragm: vessels, fissures.
 const INNER_CLOSING_MM: f64 = 8.0;
 /// Ball that closes the lung towards the chest wall: dense lesions at the pleura.
@@ -79,15 +75,7 @@ fn grow(scan: &Coarse, lung: &mut [u8], free: &[u8]) {
         .zip(free)
         .map(|((&hu, &l), &f)| l | (f & u8::from(hu < INFILTRATE_HU)))
         .collect();
-    let core = erode_ball(&candidate, scan.dims, scan.spacing, BLUR_MM);
-    let opened = dilate_ball(&core, scan.dims, scan.spacing, BLUR_MM);
-    let joined: Vec<u8> = opened
-        .iter()
-        .zip(&candidate)
-        .zip(&*lung)
-        .map(|((&o, &c), &l)| l | (o & c))
-        .collect();
-    let grown = keep_touching(&joined, lung, scan.dims, Connectivity::Six);
+    let grown = keep_touching(&candidate, lung, scan.dims, Connectivity::Six);
     lung.copy_from_slice(&grown);
 }
 

@@ -7,7 +7,7 @@ use super::border::{Cells, draw};
 use super::closing::include_lesions;
 use super::coarse::Coarse;
 use super::sides::sides;
-use crate::grid::{Connectivity, components, dilate_ball, erode};
+use crate::grid::{Components, Connectivity, components, dilate_ball, erode};
 use crate::volume::Volume;
 
 /// Cells below are air: gas or aerated lung.
@@ -16,6 +16,10 @@ const AIR_HU: i16 = -500;
 const MEMBRANE_HU: i16 = 80;
 /// Darker than the typical lung by this in the median: gas in the bowel.
 const GAS_DARKER_HU: i16 = 70;
+/// Smaller bubbles of gas may be bronchi in a consolidation.
+const GAS_ML: f64 = 0.5;
+/// Nothing grows closer to gas than this: the wall of the bowel.
+const BOWEL_WALL_MM: f64 = 2.5;
 /// A piece of lung on its own has at least this share of the largest ...
 const PIECE_SHARE: f64 = 0.15;
 /// ... or at least this volume and lies this close to the others.
@@ -85,7 +89,7 @@ struct Found {
     lung_hu: i16,
     /// Main airways with their wall.
     airways: Vec<u8>,
-    /// Where no lung can be: airways and everything outside the body.
+    /// Where no lung can be: airways, bowel, and everything outside the body.
     barred: Vec<u8>,
 }
 
@@ -105,7 +109,7 @@ fn find(scan: &Coarse, seal_mm: f64) -> Result<Found, LungError> {
         .zip(&airways)
         .map(|(&a, &w)| a & (1 - w))
         .collect();
-    let lungs = choose(scan, &rest, lung_hu);
+    let (lungs, gas) = choose(scan, &rest, lung_hu);
     let found_ml = lungs.iter().filter(|&&l| l != 0).count() as f64 * scan.cell_ml();
     let needed_ml = needed_ml(scan);
     if found_ml < needed_ml {
@@ -114,10 +118,9 @@ fn find(scan: &Coarse, seal_mm: f64) -> Result<Found, LungError> {
             needed_ml,
         });
     }
-    let barred = inside
-        .iter()
-        .zip(&airways)
-        .map(|(&i, &w)| (1 - i) | w)
+    let bowel = dilate_ball(&gas, scan.dims, scan.spacing, BOWEL_WALL_MM);
+    let barred = (0..inside.len())
+        .map(|c| (1 - inside[c]) | airways[c] | bowel[c])
         .collect();
     Ok(Found {
         lungs,
@@ -146,11 +149,12 @@ fn median(scan: &Coarse, mask: &[u8]) -> Option<i16> {
     (!values.is_empty()).then(|| *values.select_nth_unstable(middle).1)
 }
 
-/// The components of air that are lung: large ones and smaller ones near them, but no gas.
-fn choose(scan: &Coarse, air: &[u8], lung_hu: i16) -> Vec<u8> {
+/// The components of air that are lung (large ones and smaller ones near them), and those that are
+/// gas.
+fn choose(scan: &Coarse, air: &[u8], lung_hu: i16) -> (Vec<u8>, Vec<u8>) {
     let found = components(air, scan.dims, Connectivity::Six);
     let smallest = (PIECE_ML / scan.cell_ml()) as usize;
-    let gas: Vec<bool> = gas_like(scan, air, &found.labels, &found.sizes, lung_hu);
+    let gas = gas_like(scan, air, &found, lung_hu);
     let lung: Vec<usize> = (1..found.sizes.len())
         .filter(|&label| !gas[label] && found.sizes[label] > smallest)
         .collect();
@@ -163,12 +167,7 @@ fn choose(scan: &Coarse, air: &[u8], lung_hu: i16) -> Vec<u8> {
     for &label in &lung {
         keep[label] = found.sizes[label] as f64 > PIECE_SHARE * largest;
     }
-    let main: Vec<u8> = found
-        .labels
-        .iter()
-        .map(|&l| u8::from(keep[l as usize]))
-        .collect();
-    let near = dilate_ball(&main, scan.dims, scan.spacing, PIECE_NEAR_MM);
+    let near = dilate_ball(&pick(&found, &keep), scan.dims, scan.spacing, PIECE_NEAR_MM);
     let mut is_near = vec![false; found.sizes.len()];
     for (&label, &near) in found.labels.iter().zip(&near) {
         is_near[label as usize] |= near != 0;
@@ -176,26 +175,58 @@ fn choose(scan: &Coarse, air: &[u8], lung_hu: i16) -> Vec<u8> {
     for &label in &lung {
         keep[label] |= is_near[label];
     }
+    (pick(&found, &keep), pick(&found, &gas))
+}
+
+/// The cells of the chosen components.
+fn pick(found: &Components, chosen: &[bool]) -> Vec<u8> {
     found
         .labels
         .iter()
-        .map(|&l| u8::from(keep[l as usize]))
+        .map(|&l| u8::from(chosen[l as usize]))
         .collect()
 }
 
-/// For each component whether it is gas: the median of its inner cells is darker than lung.
-fn gas_like(scan: &Coarse, air: &[u8], labels: &[u32], sizes: &[usize], lung_hu: i16) -> Vec<bool> {
+/// For each component of air whether it is gas, in the bowel or the oesophagus.
+///
+/// The inner cells are free of blur: gas is darker than lung in their median. A component that
+/// hardly has any is gas if its darkest quarter is.
+fn gas_like(scan: &Coarse, air: &[u8], found: &Components, lung_hu: i16) -> Vec<bool> {
     let inner = erode(air, scan.dims, [1, 1, 0]);
-    let mut dark = vec![0usize; sizes.len()];
-    let mut count = vec![0usize; sizes.len()];
-    for ((&label, &hu), &inner) in labels.iter().zip(&scan.hu).zip(&inner) {
+    let smallest = GAS_ML / scan.cell_ml();
+    let mut inside = vec![Tally::default(); found.sizes.len()];
+    let mut all = inside.clone();
+    for ((&label, &hu), &inner) in found.labels.iter().zip(&scan.hu).zip(&inner) {
+        let dark = usize::from(hu < lung_hu - GAS_DARKER_HU);
+        all[label as usize].add(dark);
         if inner != 0 {
-            count[label as usize] += 1;
-            dark[label as usize] += usize::from(hu < lung_hu - GAS_DARKER_HU);
+            inside[label as usize].add(dark);
         }
     }
-    dark.iter()
-        .zip(count)
-        .map(|(&dark, count)| 2 * dark > count)
+    (0..found.sizes.len())
+        .map(|label| {
+            let (inside, all) = (&inside[label], &all[label]);
+            let blurred = inside.cells * 5 < all.cells;
+            let gas = if blurred {
+                all.dark * 4 > all.cells
+            } else {
+                inside.dark * 2 > inside.cells
+            };
+            label != 0 && gas && all.cells as f64 > smallest
+        })
         .collect()
+}
+
+/// Cells of a component and how many of them are darker than lung.
+#[derive(Clone, Default)]
+struct Tally {
+    cells: usize,
+    dark: usize,
+}
+
+impl Tally {
+    fn add(&mut self, dark: usize) {
+        self.cells += 1;
+        self.dark += dark;
+    }
 }
