@@ -8,7 +8,7 @@ import { Progress } from './progress.ts';
 import type { DeviceInfo, FromWorker, NamedBytes, ScanInfo } from './protocol.ts';
 import type { Recovery } from './recovery.ts';
 import { classified, readReport } from './report.ts';
-import { hideFindings, showFindings, showWarnings } from './results.ts';
+import { hideFindings, showAreas, showFindings, showWarnings } from './results.ts';
 import { saveButtons } from './saves.ts';
 import { registerServiceWorker } from './service-worker.ts';
 import { demoCase, engineSettings, fromAddress, fromForm } from './settings.ts';
@@ -39,7 +39,6 @@ class Page {
   );
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
-  private info: ScanInfo | undefined;
   private progress: Progress | undefined;
   private started = 0;
   private cachedWeights = false;
@@ -104,7 +103,6 @@ class Page {
     hideFindings();
     this.overlay.clear();
     byId('saves').hidden = true;
-    this.info = undefined;
   }
 
   private analyse(): void {
@@ -198,10 +196,10 @@ class Page {
   }
 
   private showInfo(info: ScanInfo): void {
-    this.info = info;
-    const dims = info.dims.join(' × ');
     this.stage.setInfo(
-      info.kind === 'image' ? TEXT.pixels(dims) : TEXT.dims(dims, info.spacing.map((mm) => mm.toFixed(2)).join(' × ')),
+      info.kind === 'image'
+        ? TEXT.pixels(info.dims.slice(0, 2).join(' × '))
+        : TEXT.dims(info.dims.join(' × '), info.spacing.map((mm) => mm.toFixed(2)).join(' × ')),
     );
     if (info.warnings.length > 0) {
       showWarnings(info.warnings);
@@ -210,16 +208,16 @@ class Page {
   }
 
   private async finished(json: string, files: NamedBytes[]): Promise<void> {
-    const name = this.scan?.name ?? '';
     const seconds = this.now();
     this.stopProgress();
     showDone(TEXT.finished(duration(seconds)));
-    byId('save-buttons').replaceChildren(...saveButtons(files, json, name));
+    byId('save-buttons').replaceChildren(...saveButtons(files));
     byId('saves').hidden = false;
     // The masks go over the scan, which may still be on its way to the screen.
     await this.shown;
-    if (this.info?.kind === 'image') {
-      await this.overlay.showPicture(files);
+    const classes = files.find((file) => file.name.endsWith('_classes.png'));
+    if (classes !== undefined) {
+      showAreas(await this.overlay.showPicture(classes));
       return;
     }
     const report = readReport(json);

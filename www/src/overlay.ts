@@ -1,7 +1,7 @@
 /** The masks of a finished analysis, put over the scan or the picture as the person wants them. */
 import { byId } from './dom.ts';
 import { compose, readLabels, type LabelVolume, type LayerName, type Layers, type Visible } from './masks.ts';
-import type { Picture } from './picture.ts';
+import type { Areas, Picture } from './picture.ts';
 import type { NamedBytes } from './protocol.ts';
 import { STATIC, TEXT } from './strings.ts';
 import type { Viewer } from './viewer.ts';
@@ -51,14 +51,13 @@ export class Overlay {
     this.refresh();
   }
 
-  async showPicture(files: NamedBytes[]): Promise<void> {
+  async showPicture(classes: NamedBytes): Promise<Areas> {
     this.clear();
-    const bytes = (part: string): NamedBytes['bytes'] | undefined =>
-      files.find((file) => file.name.includes(part))?.bytes;
-    await this.picture.setMasks(bytes('_infnet.'), bytes('_classes.'));
+    const areas = await this.picture.setClasses(classes.bytes);
     this.offer({ lungs: false, normnet: false, ggo: true, consolidation: true });
     this.setOpacity();
     this.refresh();
+    return areas;
   }
 
   private offer(present: Visible): void {

@@ -1,15 +1,17 @@
 /** A single slice: the picture and the lesions over it on one canvas. */
 import { COLOURS, type Rgb, type Visible } from './masks.ts';
 
-/** Per pixel: 0 nothing, 1 lesion of no known class, 2 ground glass, 3 consolidation. */
-type Kinds = Uint8Array;
-
-/** Greys up to here are the first of two classes. */
-const HALF_GREY = 191;
+/** Pixels of each kind. */
+export interface Areas {
+  ggo: number;
+  consolidation: number;
+  all: number;
+}
 
 export class Picture {
   private image: ImageBitmap | undefined;
-  private kinds: Kinds | undefined;
+  /** Per pixel: 0 nothing, 1 ground glass, 2 consolidation. */
+  private classes: Uint8Array | undefined;
   private visible: Visible = { lungs: true, normnet: true, ggo: true, consolidation: true };
   private opacity = 0.4;
 
@@ -18,17 +20,19 @@ export class Picture {
   /** Throws where the browser can't decode the file. */
   async show(file: Blob): Promise<void> {
     this.image?.close();
-    this.kinds = undefined;
+    this.image = undefined;
+    this.classes = undefined;
+    // Masks lie on the file's own pixels: no turning by EXIF.
     this.image = await createImageBitmap(file, { imageOrientation: 'none' });
     this.draw();
   }
 
-  async setMasks(lesion: Uint8Array<ArrayBuffer> | undefined, classes: Uint8Array<ArrayBuffer> | undefined): Promise<void> {
-    if (this.image === undefined) return;
-    const { width, height } = this.image;
-    const [infected, ggo] = await Promise.all([levels(lesion, width, height), levels(classes, width, height)]);
-    this.kinds = merge(infected, ggo, width * height);
+  /** Lays the class mask over the picture and counts it. */
+  async setClasses(png: Uint8Array<ArrayBuffer>): Promise<Areas> {
+    this.classes = await levels(png);
     this.draw();
+    const count = (label: number): number => this.classes?.reduce((sum, at) => sum + (at === label ? 1 : 0), 0) ?? 0;
+    return { ggo: count(1), consolidation: count(2), all: this.classes.length };
   }
 
   setVisible(visible: Visible): void {
@@ -48,19 +52,18 @@ export class Picture {
     this.canvas.width = width;
     this.canvas.height = height;
     context.drawImage(this.image, 0, 0);
-    if (this.kinds === undefined) return;
+    if (this.classes?.length !== width * height) return;
     const pixels = context.getImageData(0, 0, width, height);
-    for (let i = 0; i < this.kinds.length; i += 1) {
-      const colour = this.colour(this.kinds[i] ?? 0);
+    for (let i = 0; i < this.classes.length; i += 1) {
+      const colour = this.colour(this.classes[i] ?? 0);
       if (colour !== undefined) blend(pixels.data, 4 * i, colour, this.opacity);
     }
     context.putImageData(pixels, 0, 0);
   }
 
-  private colour(kind: number): Rgb | undefined {
-    if (kind === 2) return this.visible.ggo ? COLOURS.ggo : undefined;
-    if (kind === 3) return this.visible.consolidation ? COLOURS.consolidation : undefined;
-    return kind === 1 && this.visible.ggo ? COLOURS.normnet : undefined;
+  private colour(label: number): Rgb | undefined {
+    if (label === 1 && this.visible.ggo) return COLOURS.ggo;
+    return label === 2 && this.visible.consolidation ? COLOURS.consolidation : undefined;
   }
 }
 
@@ -71,28 +74,12 @@ function blend(data: Uint8ClampedArray, at: number, colour: Rgb, opacity: number
 }
 
 /** A mask picture's grey levels, one a pixel. */
-async function levels(png: Uint8Array<ArrayBuffer> | undefined, width: number, height: number): Promise<Uint8Array | undefined> {
-  if (png === undefined) return undefined;
+async function levels(png: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const bitmap = await createImageBitmap(new Blob([png], { type: 'image/png' }), { colorSpaceConversion: 'none' });
+  const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext('2d');
-  if (context === null) return undefined;
-  context.drawImage(bitmap, 0, 0);
+  context?.drawImage(bitmap, 0, 0);
   bitmap.close();
-  const rgba = context.getImageData(0, 0, width, height).data;
-  return Uint8Array.from({ length: width * height }, (_, i) => rgba[4 * i] ?? 0);
-}
-
-function merge(infected: Uint8Array | undefined, classes: Uint8Array | undefined, pixels: number): Kinds {
-  const kinds = new Uint8Array(pixels);
-  for (let i = 0; i < pixels; i += 1) {
-    const kind = classOf(classes?.[i] ?? 0);
-    if (kind > 0) kinds[i] = kind + 1;
-    else if ((infected?.[i] ?? 0) > 0) kinds[i] = 1;
-  }
-  return kinds;
-}
-
-/** Class masks hold labels (1, 2), or greys that can be told apart by eye (half, full). */
-function classOf(level: number): number {
-  return level <= 2 ? level : level <= HALF_GREY ? 1 : 2;
+  const rgba = context?.getImageData(0, 0, width, height).data;
+  return Uint8Array.from({ length: width * height }, (_, i) => rgba?.[4 * i] ?? 0);
 }

@@ -39,7 +39,9 @@ export interface DeviceInfo {
 /** What the engine says of a file that it could read. */
 export interface ScanInfo {
   kind: 'volume' | 'image';
+  /** Along the file's own axes; a picture has width and height first. */
   dims: number[];
+  /** mm; of no use for a picture. */
   spacing: number[];
   warnings: Warning[];
 }

@@ -2,6 +2,7 @@
 import { histogram } from './chart.ts';
 import { byId, make } from './dom.ts';
 import { number, whole } from './format.ts';
+import type { Areas } from './picture.ts';
 import type { Warning } from './protocol.ts';
 import type { Affected, Amount, Lesion, Lesions, LungFindings, Report } from './report.ts';
 import { TEXT } from './strings.ts';
@@ -30,6 +31,20 @@ export function showFindings(report: Report, goTo: GoTo): void {
   byId('thirds').replaceChildren(...thirds(report));
   byId('lesions').replaceChildren(...lesionSections(report, goTo));
   byId('histogram').replaceChildren(histogram(report.hu_histogram));
+}
+
+/** A picture has no lungs and no millilitres: pixels are what there is. */
+export function showAreas(areas: Areas): void {
+  byId('results').hidden = false;
+  const row = (key: string, name: string, pixels: number): HTMLElement =>
+    measureRow(key, name, key !== 'infnet', [[TEXT.percent(number((100 * pixels) / areas.all))], [whole(pixels)]]);
+  byId('measures').replaceChildren(
+    table('measures', ['', TEXT.share, TEXT.pixelCount], [
+      row('infnet', TEXT.infected, areas.ggo + areas.consolidation),
+      row('ggo', TEXT.ggo, areas.ggo),
+      row('consolidation', TEXT.consolidation, areas.consolidation),
+    ]),
+  );
 }
 
 export function hideFindings(): void {

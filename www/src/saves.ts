@@ -6,26 +6,21 @@ import { TEXT } from './strings.ts';
 /** How long an object URL must outlive the click that uses it. */
 const KEEP_MS = 60_000;
 
-export function save(name: string, content: Uint8Array<ArrayBuffer> | string, type: string): void {
+function save(name: string, content: Uint8Array<ArrayBuffer>, type: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
   make('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), KEEP_MS);
 }
 
-/** The case's name as the engine uses it in its files: what all of them begin with. */
-export function caseName(files: NamedBytes[], scan: string): string {
-  const known = files.map((file) => /^(.*)_(?:lungs|normnet|infnet|classes)\./.exec(file.name)?.[1]);
-  return known.find((name) => name !== undefined) ?? scan.replace(/(\.nii)?\.[^.]*$/, '');
-}
-
-export function saveButtons(files: NamedBytes[], report: string, scan: string): HTMLButtonElement[] {
-  const reportName = `${caseName(files, scan)}_report.json`;
-  const buttons = [
-    saveButton(TEXT.saveReport, reportName, () => save(reportName, report, 'application/json')),
-    ...files.map((file) => saveButton(label(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)))),
-  ];
-  buttons[0]?.classList.add('primary');
-  return buttons;
+/** A button for every file, the report first. */
+export function saveButtons(files: NamedBytes[]): HTMLButtonElement[] {
+  const isReport = (file: NamedBytes): boolean => file.name.endsWith('_report.json');
+  const ordered = [...files.filter(isReport), ...files.filter((file) => !isReport(file))];
+  return ordered.map((file) => {
+    const button = saveButton(label(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)));
+    button.classList.toggle('primary', isReport(file));
+    return button;
+  });
 }
 
 function saveButton(text: string, file: string, act: () => void): HTMLButtonElement {
@@ -34,14 +29,22 @@ function saveButton(text: string, file: string, act: () => void): HTMLButtonElem
   return button;
 }
 
+/** What the ends of file names mean. */
+const LABELS: [end: RegExp, text: string][] = [
+  [/_report\.json$/, TEXT.saveReport],
+  [/_lungs\.nii\.gz$/, TEXT.saveLungs],
+  [/_normnet\.nii\.gz$/, TEXT.saveNormnet],
+  [/_infnet\.nii\.gz$/, TEXT.saveInfnet],
+  [/_infnet_prob\.nii\.gz$/, TEXT.saveProbability],
+  [/_infnet\.png$/, TEXT.saveProbability],
+  [/_classes\.png$/, TEXT.saveClasses],
+];
+
 function label(name: string): string {
-  if (name.includes('_lungs.')) return TEXT.saveLungs;
-  if (name.includes('_normnet.')) return TEXT.saveNormnet;
-  if (name.includes('_infnet.')) return TEXT.saveInfnet;
-  if (name.includes('_classes.')) return TEXT.saveClasses;
-  return name;
+  return LABELS.find(([end]) => end.test(name))?.[1] ?? name;
 }
 
 function mime(name: string): string {
-  return name.endsWith('.png') ? 'image/png' : 'application/gzip';
+  if (name.endsWith('.png')) return 'image/png';
+  return name.endsWith('.json') ? 'application/json' : 'application/gzip';
 }

@@ -167,7 +167,11 @@ export const TEXT = {
   saveLungs: 'Lungs',
   saveNormnet: 'NormNet lesions',
   saveInfnet: 'Inf-Net lesions',
+  saveProbability: 'Inf-Net probability',
   saveClasses: 'Lesion classes',
+  share: 'Share of the picture',
+  pixelCount: 'Pixels',
+  infected: 'marked by Inf-Net',
   dims: (dims: string, spacing: string) => `${dims} voxels, ${spacing} mm`,
   pixels: (dims: string) => `${dims} pixels`,
 } as const;
