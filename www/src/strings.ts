@@ -135,7 +135,7 @@ export const TEXT = {
   },
   tooMany: 'Several files were dropped; only the first is opened.',
   noViewer: 'This browser can’t show the planes (WebGL 2 is missing). The analysis and its files are not affected.',
-  viewerLost: 'The graphics card took the planes away. The analysis and its files are not affected; open the scan again to see it.',
+  viewerLost: 'The graphics card took the planes away. The analysis and its files are not affected: open the scan again to see it.',
   cantShow: 'There is no preview of this file.',
   right: 'Right',
   left: 'Left',
