@@ -1,7 +1,7 @@
 //! What is inside the body: everything but the air, clothes and table around it.
 
 use super::coarse::Coarse;
-use crate::grid::{Connectivity, Dims, components, dilate_ball, erode_ball};
+use crate::grid::{Connectivity, Dims, components, dilate, dilate_ball, erode_ball, keep_touching};
 
 /// Cells above are tissue, or table.
 const TISSUE_HU: i16 = -500;
@@ -19,19 +19,38 @@ const CUT_LUNG_ML: f64 = 150.0;
 /// `seal_mm`: openings of the body up to twice this wide are closed (0 for none). A mouth in the
 /// field connects the lungs with the air outside.
 pub(super) fn inside(scan: &Coarse, seal_mm: f64) -> Vec<u8> {
+    let beyond = beyond_field(scan);
     let body = body_tissue(scan);
     let mut open: Vec<u8> = body.iter().map(|&b| 1 - b).collect();
     if seal_mm > 0.0 {
         open = erode_ball(&open, scan.dims, scan.spacing, seal_mm);
     }
-    let mut outside = reaching_sides(scan, &open);
+    for (o, &b) in open.iter_mut().zip(&beyond) {
+        *o &= 1 - b;
+    }
+    let mut outside = reaching_sides(scan, &open, &beyond);
     if seal_mm > 0.0 {
         outside = dilate_ball(&outside, scan.dims, scan.spacing, seal_mm);
         for (out, &b) in outside.iter_mut().zip(&body) {
             *out &= 1 - b;
         }
     }
-    outside.iter().map(|&out| 1 - out).collect()
+    outside
+        .iter()
+        .zip(&beyond)
+        .map(|(&out, &b)| (1 - out) & (1 - b))
+        .collect()
+}
+
+/// Padding around a round field of view: blank cells that reach a side of the image, and those
+/// beside them, which average padding with what is in the field.
+fn beyond_field(scan: &Coarse) -> Vec<u8> {
+    let mut sides = vec![0u8; scan.blank.len()];
+    for_each_cell(scan.dims, |index, [i, j], [last_i, last_j]| {
+        sides[index] = u8::from(i == 0 || j == 0 || i == last_i || j == last_j);
+    });
+    let padding = keep_touching(&scan.blank, &sides, scan.dims, Connectivity::Six);
+    dilate(&padding, scan.dims, [1, 1, 0])
 }
 
 /// The largest piece of tissue, thin connections cut.
@@ -54,18 +73,42 @@ fn body_tissue(scan: &Coarse) -> Vec<u8> {
     body
 }
 
+/// Where a component of open cells meets the side of the field.
+#[derive(Clone, Default)]
+struct Contact {
+    /// Cells to the left and the right of the chest.
+    lateral: usize,
+    /// Cells in front of the chest and behind it.
+    sagittal: usize,
+    /// In a corner of the image.
+    corner: bool,
+}
+
 /// The components of `open` that reach a side of the field and are not a cut lung.
 ///
 /// The first and the last slice do not count: the trachea leaves through the top.
-fn reaching_sides(scan: &Coarse, open: &[u8]) -> Vec<u8> {
+fn reaching_sides(scan: &Coarse, open: &[u8], beyond: &[u8]) -> Vec<u8> {
     let found = components(open, scan.dims, Connectivity::Six);
     let count = found.sizes.len();
-    let mut reaches_side = vec![false; count];
-    let mut reaches_corner = vec![false; count];
-    for_each_side_cell(scan.dims, |index, corner| {
+    let mut contacts = vec![Contact::default(); count];
+    let nx = scan.dims[0];
+    for_each_cell(scan.dims, |index, [i, j], [last_i, last_j]| {
         let label = found.labels[index] as usize;
-        reaches_side[label] = true;
-        reaches_corner[label] |= corner;
+        if label == 0 {
+            return;
+        }
+        let edge_i = i == 0 || i == last_i || beyond[index - 1] != 0 || beyond[index + 1] != 0;
+        let edge_j = j == 0 || j == last_j || beyond[index - nx] != 0 || beyond[index + nx] != 0;
+        if edge_i || edge_j {
+            let off = |n: usize, last: usize| (2.0 * n as f64 / last.max(1) as f64 - 1.0).abs();
+            let contact = &mut contacts[label];
+            if off(i, last_i) > off(j, last_j) {
+                contact.lateral += 1;
+            } else {
+                contact.sagittal += 1;
+            }
+            contact.corner |= (i == 0 || i == last_i) && (j == 0 || j == last_j);
+        }
     });
     let mut lung_like = vec![0usize; count];
     for (&label, hu) in found.labels.iter().zip(&scan.hu) {
@@ -74,10 +117,13 @@ fn reaching_sides(scan: &Coarse, open: &[u8]) -> Vec<u8> {
     let is_outside: Vec<bool> = (0..count)
         .map(|label| {
             let size = found.sizes[label] as f64;
-            let cut_lung = !reaches_corner[label]
+            let contact = &contacts[label];
+            // A mattress is behind the chest, or before it in a prone patient.
+            let cut_lung = contact.lateral > contact.sagittal
+                && !contact.corner
                 && lung_like[label] as f64 > LUNG_SHARE * size
                 && size * scan.cell_ml() > CUT_LUNG_ML;
-            label != 0 && reaches_side[label] && !cut_lung
+            label != 0 && contact.lateral + contact.sagittal > 0 && !cut_lung
         })
         .collect();
     found
@@ -87,17 +133,11 @@ fn reaching_sides(scan: &Coarse, open: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Calls `visit(index, is_corner)` for the cells on the four sides of every slice.
-fn for_each_side_cell([nx, ny, nz]: Dims, mut visit: impl FnMut(usize, bool)) {
-    for k in 0..nz {
-        for j in 0..ny {
-            let edge_row = j == 0 || j + 1 == ny;
-            for i in 0..nx {
-                let edge_column = i == 0 || i + 1 == nx;
-                if edge_row || edge_column {
-                    visit(i + nx * (j + ny * k), edge_row && edge_column);
-                }
-            }
+/// Calls `visit(index, [i, j], [last i, last j])` for every cell.
+fn for_each_cell([nx, ny, nz]: Dims, mut visit: impl FnMut(usize, [usize; 2], [usize; 2])) {
+    for row in 0..ny * nz {
+        for i in 0..nx {
+            visit(i + nx * row, [i, row % ny], [nx - 1, ny - 1]);
         }
     }
 }

@@ -17,8 +17,8 @@ pub(super) struct Cells<'a> {
     pub aerated: &'a [u8],
     /// The whole lung by side, dense parts included.
     pub labels: &'a [u8],
-    /// Main airways.
-    pub airways: &'a [u8],
+    /// Where no lung can be, unless it surrounds them: airways, bowel, outside.
+    pub barred: &'a [u8],
 }
 
 /// Draws the lung at full resolution.
@@ -50,7 +50,8 @@ pub(super) fn draw(hu: &Volume<i16>, scan: &Coarse, cells: &Cells) -> Vec<u8> {
             if near[cell] == 0 {
                 continue;
             }
-            let aerated = || hu < BORDER_HU && cells.airways[cell] == 0;
+            let free = cells.labels[cell] != 0 || cells.barred[cell] == 0;
+            let aerated = || free && hu < BORDER_HU;
             let dense = || occupancy(&solid, scan.dims, [taps[0][i], taps[1][j], taps[2][k]]) > 0.5;
             if inner[cell] != 0 || aerated() || dense() {
                 *out = near[cell];

@@ -4,8 +4,8 @@ use super::LungError;
 use crate::grid::Dims;
 use crate::volume::Volume;
 
-/// Cells are as many whole voxels as fit into this length along each axis.
-const CELL_MM: f64 = 2.2;
+/// Cells are blocks of whole voxels, as close to this size as they come along each axis.
+const CELL_MM: f64 = 2.0;
 /// HU are cut to this range before averaging: padding (-2000, -3024) counts as air, and metal
 /// does not shine into its neighbours.
 const HU_RANGE: (i16, i16) = (-1024, 600);
@@ -14,6 +14,8 @@ const HU_RANGE: (i16, i16) = (-1024, 600);
 pub(super) struct Coarse {
     /// Mean HU of each cell.
     pub hu: Vec<i16>,
+    /// Cells whose voxels are all at or below the lowest HU: padding, or saturated air.
+    pub blank: Vec<u8>,
     /// Cells along each axis.
     pub dims: Dims,
     /// Size of a cell in mm.
@@ -29,26 +31,29 @@ impl Coarse {
         let factor = factor_for(spacing);
         let dims = [0, 1, 2].map(|a| scan.dims[a].div_ceil(factor[a]));
         let mut hu = Vec::with_capacity(dims.iter().product());
-        let mut sums = vec![(0i32, 0i32); dims[0] * dims[1]];
+        let mut blank = Vec::with_capacity(hu.capacity());
+        let mut layer = vec![Sum::default(); dims[0] * dims[1]];
         let plane = scan.dims[0] * scan.dims[1];
         for block in scan.data.chunks(plane * factor[2]) {
-            sums.fill((0, 0));
+            layer.fill(Sum::default());
             for (row, voxels) in block.chunks_exact(scan.dims[0]).enumerate() {
                 let j = (row % scan.dims[1]) / factor[1];
-                let cells = &mut sums[j * dims[0]..(j + 1) * dims[0]];
-                for ((sum, count), group) in cells.iter_mut().zip(voxels.chunks(factor[0])) {
-                    let clamped = group
-                        .iter()
-                        .map(|v| i32::from((*v).clamp(HU_RANGE.0, HU_RANGE.1)));
-                    *sum += clamped.sum::<i32>();
-                    *count += group.len() as i32;
+                let cells = &mut layer[j * dims[0]..(j + 1) * dims[0]];
+                for (cell, group) in cells.iter_mut().zip(voxels.chunks(factor[0])) {
+                    group.iter().for_each(|&v| cell.add(v));
                 }
             }
-            hu.extend(sums.iter().map(|(sum, count)| (sum / count) as i16));
+            hu.extend(layer.iter().map(|cell| (cell.hu / cell.voxels) as i16));
+            blank.extend(
+                layer
+                    .iter()
+                    .map(|cell| u8::from(cell.lowest == cell.voxels)),
+            );
         }
         let spacing = [0, 1, 2].map(|a| spacing[a] * factor[a] as f64);
         Ok(Coarse {
             hu,
+            blank,
             dims,
             spacing,
             factor,
@@ -66,14 +71,31 @@ impl Coarse {
     }
 }
 
+/// What a cell gathers from its voxels.
+#[derive(Clone, Default)]
+struct Sum {
+    hu: i32,
+    lowest: i32,
+    voxels: i32,
+}
+
+impl Sum {
+    fn add(&mut self, hu: i16) {
+        let clamped = hu.clamp(HU_RANGE.0, HU_RANGE.1);
+        self.hu += i32::from(clamped);
+        self.lowest += i32::from(clamped == HU_RANGE.0);
+        self.voxels += 1;
+    }
+}
+
 /// Volume of a cell in ml.
-pub(super) fn cell_ml(spacing: [f64; 3]) -> f64 {
+fn cell_ml(spacing: [f64; 3]) -> f64 {
     spacing.iter().product::<f64>() / 1000.0
 }
 
 /// Voxels of a cell along each axis.
 pub(super) fn factor_for(spacing: [f64; 3]) -> Dims {
-    spacing.map(|s| ((CELL_MM / s) as usize).max(1))
+    spacing.map(|s| ((CELL_MM / s).round() as usize).max(1))
 }
 
 /// The voxel size, if the volume is whole and the size can be used.

@@ -70,7 +70,7 @@ pub fn threshold(hu: &Volume<i16>, progress: &mut dyn FnMut(f32)) -> Result<Volu
         &Cells {
             aerated: &sides,
             labels: &closed,
-            airways: &found.airways,
+            barred: &found.barred,
         },
     );
     progress(1.0);
@@ -87,8 +87,6 @@ struct Found {
     lungs: Vec<u8>,
     /// Typical HU of the air inside the body.
     lung_hu: i16,
-    /// Main airways with their wall.
-    airways: Vec<u8>,
     /// Where no lung can be: airways, bowel, and everything outside the body.
     barred: Vec<u8>,
 }
@@ -125,7 +123,6 @@ fn find(scan: &Coarse, seal_mm: f64) -> Result<Found, LungError> {
     Ok(Found {
         lungs,
         lung_hu,
-        airways,
         barred,
     })
 }
