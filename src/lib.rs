@@ -14,9 +14,12 @@
 //! | [`normnet`], [`infnet`] | the networks, what surrounds them, and their training |
 //! | [`weights`] | manifest, checksums, weight files |
 //! | [`findings`], [`metrics`] | measures of a scan; measures of a segmentation |
+//!//! | [`phantom`] | the chest phantom that demos and tests use |
 //!
 //! Research and teaching, not for diagnosis.
 
+pub mod analysis;
+pub mod engine;
 pub mod findings;
 pub mod grid;
 pub mod infnet;
@@ -25,12 +28,20 @@ pub mod lungs;
 pub mod metrics;
 pub mod nn;
 pub mod normnet;
+pub mod phantom;
 pub mod plane;
+pub mod quant;
 pub mod volume;
 pub mod weights;
+
+#[cfg(feature = "wgpu")]
+pub mod gpu;
 
 #[cfg(feature = "train")]
 pub mod training;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub mod web;

@@ -50,6 +50,20 @@ pub struct PhantomConfig {
     pub piece: Option<(f64, f64)>,
 }
 
+impl PhantomConfig {
+    /// The demo case: the default scan, or `piece_mm` of it about its middle.
+    pub fn demo(seed: u64, lesions: usize, piece_mm: Option<f64>) -> Self {
+        let mut config = PhantomConfig {
+            seed,
+            lesions,
+            ..Self::default()
+        };
+        let whole = config.dims[2] as f64 * config.spacing[2];
+        config.piece = piece_mm.map(|length| ((whole - length) / 2.0, length));
+        config
+    }
+}
+
 impl Default for PhantomConfig {
     fn default() -> Self {
         Self {

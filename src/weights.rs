@@ -322,6 +322,16 @@ impl Entry {
         Ok(())
     }
 
+    /// The input's extent as [z, y, x], for a 3D network.
+    pub fn extent3(&self) -> Result<[usize; 3], WeightsError> {
+        <[usize; 3]>::try_from(self.input.extent.as_slice()).map_err(|_| WeightsError::Entry {
+            file: self.file.clone(),
+            model: self.name.clone(),
+            field: "input.extent",
+            problem: "should be three numbers, [z, y, x]".into(),
+        })
+    }
+
     /// Makes this entry describe these bytes.
     pub fn seal(&mut self, bytes: &[u8]) {
         self.bytes = bytes.len() as u64;

@@ -2,6 +2,11 @@
 //!
 //! Exit codes: 0 done, 1 something failed (one line for each on standard error), 2 usage.
 
+mod phantom;
+mod segment;
+mod serve;
+#[cfg(feature = "train")]
+mod pack;
 #[cfg(feature = "train")]
 mod train;
 
@@ -18,6 +23,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Find lungs and infection in scans and slices.
+    Segment(segment::SegmentArgs),
+    /// Make a chest phantom: the demo case, with its truth masks.
+    Phantom(phantom::PhantomArgs),
+    /// Serve the built page on this computer.
+    Serve(serve::ServeArgs),
+    /// Pack trained weights for the models folder and list them in its manifest.
+    #[cfg(feature = "train")]
+    Pack(pack::PackArgs),
     /// Train a network.
     #[cfg(feature = "train")]
     #[command(subcommand)]
@@ -27,6 +41,11 @@ enum Command {
 /// Parses the arguments and runs the command.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Segment(args) => segment::run(&args),
+        Command::Phantom(args) => phantom::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "train")]
+        Command::Pack(args) => pack::run(&args),
         #[cfg(feature = "train")]
         Command::Train(command) => train::run(&command),
     };

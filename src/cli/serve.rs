@@ -367,6 +367,24 @@ fn matches_tag(header: &str, tag: &str) -> bool {
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
+/// Arguments of `serve`.
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    /// Folder of the built page.
+    #[arg(default_value = "www/dist")]
+    root: PathBuf,
+    /// Port; 0 takes any free one.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+}
+
+/// Serves until it is stopped.
+pub fn run(args: &ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
+    Ok(serve(&args.root, args.port, |address| {
+        println!("Pleura is at {address} (stop with Ctrl-C)");
+    })?)
+}
+
 #[cfg(test)]
 #[path = "serve/tests.rs"]
 mod tests;

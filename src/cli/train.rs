@@ -2,7 +2,7 @@
 
 use crate::infnet::data::{self, Sample};
 use crate::infnet::train::{Sources, TrainConfig, fresh, train};
-use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, import};
+use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, import, slices};
 use crate::metrics::Confusion;
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
@@ -253,8 +253,7 @@ fn measure<B: Kernels>(
 ) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for sample in samples {
-        let small = sample.image.resize_bilinear([side, side]).map(f32::from);
-        let input = data::normalised(small.data());
+        let input = slices::network_input(&sample.image, side);
         let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
         let logits = net.forward(input).s3;
         let p = burn::tensor::activation::sigmoid(logits).into_data().convert::<f32>();

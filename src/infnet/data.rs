@@ -4,6 +4,7 @@
 //! deformation, resize), so an image is interpolated once.
 
 use super::loss::weight_map;
+use super::slices::normalised;
 use crate::plane::Plane;
 use crate::training::TrainError;
 use rand::Rng;
@@ -347,14 +348,4 @@ fn jitter(image: &mut [f32], a: &Augment, rng: &mut StdRng) {
         let grain = if noise > 0.0 { noise * gaussian(rng) } else { 0.0 };
         *v = ((*v - low) * gain + grain).clamp(0.0, 255.0);
     }
-}
-
-/// ImageNet's mean and deviation of each channel.
-const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
-
-/// A grey plane (0…255) as the network's three channels.
-pub fn normalised(grey: &[f32]) -> Vec<f32> {
-    let channel = |c: usize| grey.iter().map(move |v| (v / 255.0 - MEAN[c]) / DEVIATION[c]);
-    (0..3).flat_map(channel).collect()
 }

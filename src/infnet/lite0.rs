@@ -26,7 +26,7 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 /// After which stages f2…f5 are taken.
 const TAPS: [usize; 4] = [1, 2, 4, 6];
 /// ε and momentum of EfficientNet's batch norms.
-const NORM: (f64, f64) = (1e-3, 0.01);
+pub(crate) const NORM: (f64, f64) = (1e-3, 0.01);
 
 /// Channels of f2…f5.
 pub const CHANNELS: [usize; 4] = [24, 40, 112, 320];

@@ -44,16 +44,19 @@ pub fn grey(hu: i16) -> u8 {
     ((f32::from(hu) - WINDOW_LOW_HU) / HU_PER_GREY).round() as u8
 }
 
-/// A grey plane as the network takes it: `[3, side, side]`, resized with PIL's bilinear filter,
-/// scaled to 0..1 and normalised; the three channels are the same plane.
+/// Grey levels 0..255 as the network's three channels, scaled to 0..1 and normalised.
+pub fn normalised(grey: &[f32]) -> Vec<f32> {
+    let channels = MEAN.iter().zip(DEVIATION);
+    channels
+        .flat_map(|(mean, deviation)| grey.iter().map(move |v| (v / 255.0 - mean) / deviation))
+        .collect()
+}
+
+/// A grey plane as the network takes it: `[3, side, side]`, resized with PIL's bilinear filter
+/// and [`normalised`]; the three channels are the same plane.
 pub fn network_input(plane: &Plane<u8>, side: usize) -> Vec<f32> {
-    let square = plane.resize_bilinear([side, side]);
-    let mut input = Vec::with_capacity(3 * square.data().len());
-    for (mean, deviation) in MEAN.iter().zip(DEVIATION) {
-        let normalise = |&v: &u8| (f32::from(v) / 255.0 - mean) / deviation;
-        input.extend(square.data().iter().map(normalise));
-    }
-    input
+    let square = plane.resize_bilinear([side, side]).map(f32::from);
+    normalised(square.data())
 }
 
 /// A mask of 0 and 255 as training target: `[side, side]`, 0..1, resized with PIL's bilinear
@@ -164,6 +167,17 @@ impl Crop {
             }
         }
         Ok(slice)
+    }
+
+    /// Puts a square of labels back by nearest neighbour; 0 outside the crop.
+    pub fn paste_nearest(&self, square: &Plane<u8>) -> Vec<u8> {
+        let resized = square.resize_nearest(self.size);
+        let mut slice = vec![0; self.slice[0] * self.slice[1]];
+        for (y, labels) in resized.data().chunks_exact(self.size[0]).enumerate() {
+            let row = self.row(y);
+            slice[row..row + self.size[0]].copy_from_slice(labels);
+        }
+        slice
     }
 
     /// Where row `y` of the crop begins in the slice.

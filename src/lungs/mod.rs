@@ -13,6 +13,8 @@ mod closing;
 mod coarse;
 mod holes;
 mod sides;
+#[cfg(test)]
+mod tests;
 mod threshold;
 
 pub use sides::split;

@@ -22,15 +22,17 @@ const PAIR_WIDTH: f64 = 1.15;
 /// Splits a mask (nonzero = lung) on an LPS grid into 1 = right and 2 = left.
 ///
 /// Lungs that touch are cut where the junction is thinnest. A single lung is told by the half of
-/// the field in which it lies. A volume whose voxel size is unusable is cut at the middle.
+/// the field in which it lies.
+///
+/// # Panics
+/// If the number of voxels is not the product of the dims.
 pub fn split(mask: &Volume<u8>) -> Volume<u8> {
     let mut out = mask.clone();
-    let Ok(spacing) = checked_spacing(mask) else {
-        out.data
-            .iter_mut()
-            .for_each(|v| *v = u8::from(*v != 0) * RIGHT);
+    if mask.is_empty() {
         return out;
-    };
+    }
+    // Without a usable voxel size, cubes are as good a guess as any.
+    let spacing = checked_spacing(mask).unwrap_or([1.0; 3]);
     let factor = factor_for(spacing);
     let dims = [0, 1, 2].map(|a| mask.dims[a].div_ceil(factor[a]));
     let (cells, firm) = occupied(mask, factor, dims);

@@ -132,7 +132,7 @@ pub struct ConvUnit<B: Backend> {
 }
 
 /// ε and momentum of PyTorch's batch norm.
-const TORCH_NORM: (f64, f64) = (1e-5, 0.1);
+pub(crate) const TORCH_NORM: (f64, f64) = (1e-5, 0.1);
 
 impl<B: Backend> ConvUnit<B> {
     /// A unit with PyTorch's defaults; SPEC's `BasicConv2d` is the one without activation.

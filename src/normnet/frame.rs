@@ -164,6 +164,11 @@ impl Frame {
         self.config.spacing
     }
 
+    /// Slices of a slab.
+    pub fn depth(&self) -> usize {
+        self.config.depth
+    }
+
     /// Voxels of one slice of the network's grid.
     pub fn plane(&self) -> usize {
         self.dims[0] * self.dims[1]

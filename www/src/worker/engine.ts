@@ -47,10 +47,10 @@ export class EngineHolder {
     return new EngineHolder(engine, settings.models);
   }
 
-  async loadWeights(options: Options): Promise<void> {
+  async loadWeights(options: Options, image: boolean): Promise<void> {
     this.manifest ??= this.readManifest();
     const known = await this.manifest;
-    const needed = (JSON.parse(this.engine.needs(JSON.stringify(options))) as string[])
+    const needed = (JSON.parse(this.engine.needs(JSON.stringify(options), image)) as string[])
       .filter((file) => !this.loaded.has(file))
       .map((file) => {
         const entry = known.find((candidate) => candidate.file === file);

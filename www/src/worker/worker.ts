@@ -1,6 +1,6 @@
 /** The worker: one engine, one analysis at a time, every finished tile handed to the page at once. */
 import { Analysis, phantom } from '../../pkg/pleura.js';
-import type { Demo, EngineSettings, Job, NamedBytes, Stage, ToWorker } from '../protocol.ts';
+import type { Demo, EngineSettings, Job, NamedBytes, ScanInfo, Stage, ToWorker } from '../protocol.ts';
 import { EngineHolder, loadWasm } from './engine.ts';
 import { post, scope } from './scope.ts';
 
@@ -79,17 +79,18 @@ async function analyse(settings: EngineSettings, job: Job): Promise<void> {
 }
 
 async function analyseOpened(analysis: Analysis, settings: EngineSettings, job: Job): Promise<void> {
-  post({ type: 'info', info: JSON.parse(analysis.info()) });
+  const info = JSON.parse(analysis.info()) as ScanInfo;
+  post({ type: 'info', info });
   const opened = await attempt('engine', () => engine(settings));
   if (opened === undefined) return;
   const ready = await attempt('weights', async () => {
-    await opened.loadWeights(job.options);
+    await opened.loadWeights(job.options, info.kind === 'image');
     return true;
   });
   if (ready === undefined) return;
   const prepared = await attempt('prepare', () => {
     post({ type: 'prepare', fraction: 0 });
-    analysis.prepare((fraction) => post({ type: 'prepare', fraction }));
+    analysis.prepare(opened.engine, (fraction: number) => post({ type: 'prepare', fraction }));
     return true;
   });
   if (prepared === undefined) return;
@@ -100,7 +101,7 @@ async function analyseOpened(analysis: Analysis, settings: EngineSettings, job: 
 
   await attempt('finish', () => {
     post({ type: 'finishing' });
-    finish(analysis);
+    finish(analysis, opened);
   });
 }
 
@@ -129,8 +130,8 @@ async function runTiles(analysis: Analysis, opened: EngineHolder, job: Job, coun
   }
 }
 
-function finish(analysis: Analysis): void {
-  const result = analysis.finish();
+function finish(analysis: Analysis, opened: EngineHolder): void {
+  const result = analysis.finish(opened.engine);
   try {
     const files: NamedBytes[] = result.files().map((name) => ({ name, bytes: own(result.file(name)) }));
     post(

@@ -1,0 +1,152 @@
+//! `pleura pack`: from a training run's weights to files of the models folder.
+
+use super::segment::read_manifest;
+use crate::infnet::InfNetConfig;
+use crate::infnet::classes::ClassesConfig;
+use crate::normnet::frame::FrameConfig;
+use crate::normnet::model::NormNetConfig;
+use crate::quant;
+use crate::training::write_atomically;
+use crate::weights::tensors::TensorFile;
+use crate::weights::{Entry, Input, Manifest, Network, Precision, SCHEMA_VERSION, Training};
+use clap::{Args, ValueEnum};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+/// Arguments of `pack`.
+#[derive(Args)]
+pub struct PackArgs {
+    /// The run's weights (safetensors, f32).
+    weights: PathBuf,
+    /// Which network they are of; the shipped configuration of it.
+    #[arg(long, value_enum)]
+    network: NetworkArg,
+    /// Name in the manifest, without the precision: infnet-semi, normnet-1, …
+    #[arg(long)]
+    name: String,
+    /// Models folder.
+    #[arg(long, default_value = "models")]
+    models: PathBuf,
+    /// Where the run is written down.
+    #[arg(long, default_value = "RUNS.md")]
+    record: String,
+    /// The run's seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Side of Inf-Net's or the class network's input.
+    #[arg(long, default_value_t = 352)]
+    side: usize,
+    /// A threshold, name=value; may be repeated.
+    #[arg(long = "threshold")]
+    thresholds: Vec<String>,
+    /// Divisor of the logits.
+    #[arg(long, default_value_t = 1.0)]
+    temperature: f64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum NetworkArg {
+    Infnet,
+    Normnet,
+    Classes,
+}
+
+/// Folds, packs in both precisions, and updates the manifest.
+pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
+    let path = args.weights.to_string_lossy();
+    let bytes = fs::read(&args.weights).map_err(|e| format!("{path}: {e}"))?;
+    let file = TensorFile::from_bytes(&path, &bytes)?;
+    let values: BTreeMap<_, _> = file
+        .tensors
+        .into_iter()
+        .map(|(name, stored)| (name, (stored.shape().to_vec(), stored.to_f32())))
+        .collect();
+    let values = quant::fold(&values, quant::epsilon);
+    let (network, config, input) = describe(args)?;
+    let thresholds = args.thresholds.iter().map(|text| threshold(text)).collect::<Result<_, _>>()?;
+    let mut manifest = match args.models.join("manifest.json").is_file() {
+        true => read_manifest(&args.models)?,
+        false => Manifest {
+            schema_version: SCHEMA_VERSION,
+            models: Vec::new(),
+        },
+    };
+    let template = Entry {
+        name: String::new(),
+        file: String::new(),
+        bytes: 0,
+        sha256: String::new(),
+        network,
+        precision: Precision::Int8,
+        config,
+        input,
+        thresholds,
+        temperature: args.temperature,
+        training: Training {
+            record: args.record.clone(),
+            seed: args.seed,
+        },
+    };
+    for (precision, suffix) in [(Precision::Int8, "int8"), (Precision::F16, "f16")] {
+        let name = format!("{}.{suffix}", args.name);
+        let file = format!("{name}.safetensors");
+        let bytes = quant::pack(&file, &values, precision)?.to_bytes()?;
+        let mut entry = Entry {
+            name: name.clone(),
+            file: file.clone(),
+            precision,
+            ..template.clone()
+        };
+        entry.seal(&bytes);
+        write_atomically(&args.models.join(&file), &bytes)?;
+        println!("{file}: {} bytes, SHA-256 {}", entry.bytes, entry.sha256);
+        manifest.models.retain(|e| e.name != name);
+        manifest.models.push(entry);
+    }
+    manifest.models.sort_by(|a, b| a.name.cmp(&b.name));
+    write_atomically(&args.models.join("manifest.json"), manifest.to_json()?.as_bytes())?;
+    Ok(())
+}
+
+fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<dyn Error>> {
+    let plane = |side| Input {
+        extent: vec![side, side],
+        spacing_mm: None,
+        overlap: None,
+        peak_bytes: None,
+    };
+    Ok(match args.network {
+        NetworkArg::Infnet => {
+            let config = InfNetConfig {
+                side: args.side,
+                ..InfNetConfig::web()
+            };
+            (Network::Infnet, serde_json::to_value(&config)?, plane(args.side))
+        }
+        NetworkArg::Classes => {
+            let config = ClassesConfig {
+                side: args.side,
+                ..ClassesConfig::web()
+            };
+            (Network::Classes, serde_json::to_value(&config)?, plane(args.side))
+        }
+        NetworkArg::Normnet => {
+            let frame = FrameConfig::web();
+            let [x, y, z] = frame.spacing;
+            let input = Input {
+                extent: vec![frame.depth, frame.size, frame.size],
+                spacing_mm: Some(vec![z, y, x]),
+                overlap: None,
+                peak_bytes: None,
+            };
+            (Network::Normnet, serde_json::to_value(NormNetConfig::web())?, input)
+        }
+    })
+}
+
+fn threshold(text: &str) -> Result<(String, f64), String> {
+    let parsed = text.split_once('=').and_then(|(name, v)| Some((name.to_string(), v.parse().ok()?)));
+    parsed.ok_or_else(|| format!("--threshold {text}: write name=value, for instance infection=0.5"))
+}

@@ -1,0 +1,267 @@
+//! `pleura segment`: scans and slices in, masks and reports out.
+
+use crate::analysis::{Analysis, InfnetWeights, NormnetPath, Options, Weights, Which};
+use crate::engine::Engine;
+use crate::io::{self, Limits};
+use crate::nn::kernels::Kernels;
+use crate::weights::Manifest;
+use burn::backend::Flex;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `segment`.
+#[derive(Args)]
+pub struct SegmentArgs {
+    /// Scans (NIfTI) and slices (PNG, JPEG).
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    /// Folder for the results; made if it is missing.
+    #[arg(long)]
+    out: PathBuf,
+    /// Networks to run.
+    #[arg(long, value_enum, default_value = "both")]
+    model: ModelArg,
+    /// Where to run.
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceArg,
+    /// Weights: 8-bit, or unquantized.
+    #[arg(long, value_enum, default_value = "int8")]
+    precision: PrecisionArg,
+    /// A lung mask on the scan's grid (NIfTI), instead of finding the lungs.
+    #[arg(long)]
+    lungs: Option<PathBuf>,
+    /// NormNet's post-processing: the paper's numbers, or the ones found best.
+    #[arg(long, value_enum, default_value = "best")]
+    normnet: NormnetArg,
+    /// Inf-Net's weights: semi-supervised, or from the labelled slices alone.
+    #[arg(long, value_enum, default_value = "semi")]
+    infnet: InfnetArg,
+    /// Folder with manifest.json and the weights. Default: models beside the program or here.
+    #[arg(long, env = "PLEURA_MODELS")]
+    models: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ModelArg {
+    Both,
+    Normnet,
+    Infnet,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DeviceArg {
+    /// A GPU where there is a real one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU through Vulkan, Metal or DirectX, also a software one.
+    Gpu,
+    /// The GPU through CUDA.
+    Cuda,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PrecisionArg {
+    Int8,
+    F32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum NormnetArg {
+    Paper,
+    Best,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum InfnetArg {
+    Semi,
+    Labelled,
+}
+
+impl SegmentArgs {
+    fn options(&self) -> Options {
+        Options {
+            model: match self.model {
+                ModelArg::Both => Which::Both,
+                ModelArg::Normnet => Which::Normnet,
+                ModelArg::Infnet => Which::Infnet,
+            },
+            normnet: match self.normnet {
+                NormnetArg::Paper => NormnetPath::Paper,
+                NormnetArg::Best => NormnetPath::Best,
+            },
+            infnet: match self.infnet {
+                InfnetArg::Semi => InfnetWeights::Semi,
+                InfnetArg::Labelled => InfnetWeights::Labelled,
+            },
+            precision: match self.precision {
+                PrecisionArg::Int8 => Weights::Int8,
+                PrecisionArg::F32 => Weights::F32,
+            },
+        }
+    }
+}
+
+/// The folder of the models: as given, `models` in the working folder, beside the program, or
+/// where the crate was built.
+pub fn models_folder(given: Option<&Path>) -> Result<PathBuf, String> {
+    if let Some(folder) = given {
+        return Ok(folder.to_path_buf());
+    }
+    let mut places = vec![PathBuf::from("models")];
+    if let Ok(program) = std::env::current_exe() {
+        places.extend(program.ancestors().skip(1).take(4).map(|f| f.join("models")));
+    }
+    places.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
+    let found = places.into_iter().find(|f| f.join("manifest.json").is_file());
+    found.ok_or_else(|| "no models folder found: give one with --models".to_string())
+}
+
+/// Reads the manifest of a models folder.
+pub fn read_manifest(folder: &Path) -> Result<Manifest, Box<dyn Error>> {
+    let path = folder.join("manifest.json");
+    let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(Manifest::parse(&path.to_string_lossy(), &bytes)?)
+}
+
+/// Analyses every input; the error counts those that failed, each of which has said why.
+pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
+    let mut cases = BTreeMap::new();
+    for input in &args.inputs {
+        let case = io::case_name(&input.to_string_lossy());
+        if let Some(before) = cases.insert(case.clone(), input) {
+            let (a, b) = (before.display(), input.display());
+            return Err(format!("{a} and {b} would both be called {case}: rename one").into());
+        }
+    }
+    if args.lungs.is_some() && args.inputs.len() > 1 {
+        return Err("--lungs belongs to one scan: give one input".into());
+    }
+    match args.device {
+        DeviceArg::Cpu => all::<Flex>(args, Default::default(), "CPU"),
+        #[cfg(feature = "cuda")]
+        DeviceArg::Cuda => all::<burn::backend::Cuda>(args, Default::default(), "CUDA"),
+        #[cfg(not(feature = "cuda"))]
+        DeviceArg::Cuda => Err("this build has no CUDA: build with --features cuda".into()),
+        #[cfg(feature = "wgpu")]
+        DeviceArg::Auto | DeviceArg::Gpu => {
+            let forced = args.device == DeviceArg::Gpu;
+            match pollster::block_on(crate::gpu::open(forced, 0)) {
+                Ok(gpu) => all::<burn::backend::Wgpu>(args, gpu.device, &gpu.name),
+                Err(reason) if forced => Err(reason.into()),
+                Err(_) => all::<Flex>(args, Default::default(), "CPU"),
+            }
+        }
+        #[cfg(not(feature = "wgpu"))]
+        DeviceArg::Auto => all::<Flex>(args, Default::default(), "CPU"),
+        #[cfg(not(feature = "wgpu"))]
+        DeviceArg::Gpu => Err("this build has no GPU support: build with --features wgpu".into()),
+    }
+}
+
+fn all<B: Kernels>(args: &SegmentArgs, device: B::Device, name: &str) -> Result<(), Box<dyn Error>> {
+    let folder = models_folder(args.models.as_deref())?;
+    let manifest = read_manifest(&folder)?;
+    fs::create_dir_all(&args.out).map_err(|e| format!("{}: {e}", args.out.display()))?;
+    let mut session = Session {
+        args,
+        folder,
+        manifest,
+        engine: Engine::<B>::new(device),
+        loaded: Vec::new(),
+        device: name.to_string(),
+    };
+    let mut failed = 0;
+    for input in &args.inputs {
+        if let Err(error) = session.one(input) {
+            eprintln!("pleura: {error}");
+            failed += 1;
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        n => Err(format!("{n} of {} inputs failed", args.inputs.len()).into()),
+    }
+}
+
+struct Session<'a, B: Kernels> {
+    args: &'a SegmentArgs,
+    folder: PathBuf,
+    manifest: Manifest,
+    engine: Engine<B>,
+    loaded: Vec<String>,
+    device: String,
+}
+
+impl<B: Kernels> Session<'_, B> {
+    fn one(&mut self, input: &Path) -> Result<(), Box<dyn Error>> {
+        let name = input.to_string_lossy();
+        let limits = Limits::default();
+        let bytes = fs::read(input).map_err(|e| format!("{name}: {e}"))?;
+        let mut analysis = Analysis::open(&name, &bytes, self.args.options(), &limits)?;
+        drop(bytes);
+        if let Some(path) = &self.args.lungs {
+            let name = path.to_string_lossy();
+            let bytes = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
+            analysis.set_lungs(&name, &io::nifti::read_labels(&name, &bytes, &limits)?)?;
+        }
+        self.load(analysis.is_image())?;
+        let bar = ProgressBar::new(100);
+        if let Ok(style) = ProgressStyle::with_template("{prefix}  {wide_bar} {percent}%  {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(analysis.case().to_string());
+        bar.set_message("looking for the lungs");
+        analysis.prepare(&self.manifest, &mut |p| bar.set_position((p * 10.0) as u64))?;
+        let tiles = analysis.tiles().len();
+        let begun = crate::analysis::seconds();
+        for tile in 0..tiles {
+            bar.set_message(analysis.label(tile));
+            let bytes = pollster::block_on(analysis.run(&self.engine, tile))?;
+            analysis.merge(tile, &bytes)?;
+            bar.set_position((10 + 85 * (tile + 1) / tiles) as u64);
+        }
+        analysis.time("networks", begun);
+        bar.set_message("masks and report");
+        let outcome = analysis.finish(&self.device)?;
+        for file in &outcome.files {
+            write(&self.args.out.join(&file.name), &file.bytes)?;
+        }
+        bar.finish_and_clear();
+        for file in &outcome.files {
+            println!("{}", self.args.out.join(&file.name).display());
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, image: bool) -> Result<(), Box<dyn Error>> {
+        for entry in self.args.options().needs(&self.manifest, image)? {
+            if self.loaded.contains(&entry.name) {
+                continue;
+            }
+            let path = self.folder.join(&entry.file);
+            let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            self.engine.load(entry, &bytes)?;
+            self.loaded.push(entry.name.clone());
+        }
+        Ok(())
+    }
+}
+
+/// Writes under a temporary name in the same folder, then renames.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    use std::io::Write;
+    let wrong = |e: std::io::Error| format!("{}: {e}", path.display());
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut partial = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
+    partial.write_all(bytes).map_err(wrong)?;
+    partial.persist(path).map_err(|e| wrong(e.error))?;
+    Ok(())
+}
