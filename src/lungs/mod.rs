@@ -2,7 +2,7 @@
 //!
 //! Air inside the body is found, bronchi and bowel gas are taken out, what remains is split into
 //! the right and the left lung, and dense lesions at the pleura are closed in. All of that happens
-//! on a grid of about 2 mm ([`coarse`]); only the border is drawn at full resolution.
+//! on a grid of about 2 mm; only the border is drawn at full resolution.
 //!
 //! Volumes are on LPS axes (i to the patient's left), so the right lung has the smaller i.
 

@@ -33,6 +33,8 @@ struct Chest {
     /// Balls of another density: centre, radius, HU.
     balls: Vec<(Point, f64, i16)>,
     trachea: bool,
+    /// A channel from the left lung through the chest wall into the open.
+    wound: bool,
     /// Height of the first slice's edge over the middle of the chest.
     bottom: f64,
 }
@@ -45,6 +47,7 @@ impl Default for Chest {
             lung: [72.0, 0.0, 0.0],
             balls: Vec::new(),
             trachea: true,
+            wound: false,
             bottom: -135.0,
         }
     }
@@ -84,7 +87,7 @@ impl Chest {
     }
 
     fn hu_at(&self, p: Point) -> i16 {
-        let [x, y, _] = p;
+        let [x, y, z] = p;
         let field = 0.5 * self.dims[0] as f64 * self.spacing[0];
         if x.hypot(y) > field {
             return hu::PADDING;
@@ -96,7 +99,10 @@ impl Chest {
         }
         let body =
             |margin: f64| (x / (155.0 - margin)).powi(2) + (y / (105.0 - margin)).powi(2) < 1.0;
-        if self.airway_at(p) {
+        let channel = self.wound && x > 80.0 && y.hypot(z) < 4.0;
+        if channel {
+            hu::OUTSIDE
+        } else if self.airway_at(p) {
             hu::GAS
         } else if self.lung_at(p) != 0 {
             hu::LUNG
@@ -333,6 +339,19 @@ fn lungs_cut_by_the_field_are_found() {
 }
 
 #[test]
+fn lungs_open_to_the_outside_are_sealed() {
+    let chest = Chest {
+        wound: true,
+        ..Chest::default()
+    };
+    let mask = find(&chest.scan()).unwrap();
+    for side in [RIGHT, LEFT] {
+        let dice = dice(&mask.data, &chest.lungs().data, |v| v == side);
+        assert!(dice > 0.97, "side {side}: {dice}");
+    }
+}
+
+#[test]
 fn one_lung_alone_keeps_its_side() {
     for (x, side) in [(-72.0, RIGHT), (72.0, LEFT)] {
         // The other lung is full of water.
@@ -467,6 +486,8 @@ fn split_keeps_every_voxel_of_a_mask() {
     );
 }
 
+const SKIPPED: &str = "skipped: PLEURA_DATA is not set";
+
 /// The published scans, where the environment says they are.
 fn data(name: &str) -> Option<Vec<u8>> {
     let path = std::path::PathBuf::from(std::env::var_os("PLEURA_DATA")?).join(name);
@@ -485,7 +506,7 @@ fn labelled_scans_agree_with_the_radiologist() {
         let (Some(ct), Some(lungs), Some(infection)) =
             (file("ct"), file("lungs"), file("infection"))
         else {
-            println!("skipped: PLEURA_DATA is not set");
+            println!("{SKIPPED}");
             return;
         };
         let hu = nifti::read(&ct.0, &ct.1, &limits).unwrap().hu;
@@ -521,7 +542,7 @@ fn real_scans_have_two_lungs_of_a_plausible_size() {
     ];
     for (name, right, left) in scans {
         let Some(bytes) = data(&format!("ct/{name}.nii.gz")) else {
-            println!("skipped: PLEURA_DATA is not set");
+            println!("{SKIPPED}");
             return;
         };
         let hu = nifti::read(name, &bytes, &Limits::default()).unwrap().hu;
