@@ -15,8 +15,8 @@ const LENGTH_MM: f64 = 12.0;
 const STEP_HU: i16 = 10;
 /// Trachea and bronchi hold less; beyond, the growth has leaked into the lung.
 const TREE_ML: f64 = 130.0;
-/// A step that adds more than half of the tree and this has leaked.
-const LEAK_ML: f64 = 12.0;
+/// A step of the threshold that adds more than this has leaked too.
+const LEAK_ML: f64 = 60.0;
 /// Bronchi narrower than twice this belong to the lung.
 const MAIN_RADIUS_MM: f64 = 3.0;
 /// Wall of the main airways, with the blurred rim of the lumen.
@@ -105,7 +105,7 @@ fn grow(scan: &Coarse, air: &[u8], seeds: &[u8], lung_hu: i16) -> Vec<u8> {
             .collect();
         let grown = keep_touching(&dark, seeds, scan.dims, Connectivity::Six);
         let grown_ml = volume_ml(scan, &grown);
-        if grown_ml > TREE_ML || grown_ml > 1.5 * volume + LEAK_ML {
+        if grown_ml > TREE_ML || grown_ml > volume + LEAK_ML {
             break;
         }
         (best, volume) = (grown, grown_ml);

@@ -40,30 +40,21 @@ pub(super) fn include_lesions(scan: &Coarse, sides: &[u8], barred: &[u8]) -> Vec
     labels
 }
 
-/// Both lungs as labels; what both have claimed goes to the nearer.
+/// Both lungs as labels. What was added goes to the nearer lung, whichever grew there: along
+/// bronchi one lung may reach the hilum of the other.
 fn merge(scan: &Coarse, sides: &[u8], right: &[u8], left: &[u8]) -> Vec<u8> {
-    let claims = right.iter().zip(left);
-    let mut labels: Vec<u8> = claims
-        .map(|(&r, &l)| if l == 0 { r * RIGHT } else { LEFT })
-        .collect();
-    let both: Vec<usize> = (0..labels.len())
-        .filter(|&c| right[c] & left[c] != 0)
-        .collect();
-    if both.is_empty() {
-        return labels;
-    }
     let [to_right, to_left] = [RIGHT, LEFT].map(|side| {
         let lung: Vec<u8> = sides.iter().map(|&s| u8::from(s == side)).collect();
         distance_mm(&lung, scan.dims, scan.spacing)
     });
-    for cell in both {
-        labels[cell] = if to_right[cell] <= to_left[cell] {
-            RIGHT
-        } else {
-            LEFT
-        };
-    }
-    labels
+    (0..sides.len())
+        .map(|cell| match (sides[cell], right[cell] | left[cell]) {
+            (0, 0) => 0,
+            (0, _) if to_right[cell] <= to_left[cell] => RIGHT,
+            (0, _) => LEFT,
+            (side, _) => side,
+        })
+        .collect()
 }
 
 /// Adds adjoining infiltrates.

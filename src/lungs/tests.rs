@@ -498,7 +498,7 @@ fn data(name: &str) -> Option<Vec<u8>> {
 fn labelled_scans_agree_with_the_radiologist() {
     use crate::io::{Limits, nifti};
     let limits = Limits::default();
-    for (case, least_dice, least_inside) in [("case1", 0.98, 0.94), ("case5", 0.96, 0.98)] {
+    for (case, least_dice, least_inside) in [("case1", 0.98, 0.94), ("case5", 0.97, 0.98)] {
         let file = |part: &str| {
             let name = format!("ct_labelled/{case}_{part}.nii.gz");
             data(&name).map(|bytes| (name, bytes))
