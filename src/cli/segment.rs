@@ -254,14 +254,13 @@ impl<B: Kernels> Session<'_, B> {
 
 /// Writes under a temporary name in the same folder, then renames.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
-    use std::io::Write;
-    let wrong = |e: std::io::Error| format!("{}: {e}", path.display());
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut partial = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
-    partial.write_all(bytes).map_err(wrong)?;
-    partial.persist(path).map_err(|e| wrong(e.error))?;
-    Ok(())
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    written.map_err(|e| {
+        // The first error is the one to tell; what is left over is removed if it can be.
+        let _ = fs::remove_file(&partial);
+        format!("{}: {e}", path.display()).into()
+    })
 }

@@ -2,14 +2,17 @@
 
 use crate::infnet::data::{self, Sample};
 use crate::infnet::train::{Sources, TrainConfig, fresh, train};
-use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, import, slices};
+use crate::infnet::slices::Orientation;
+use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, import, semi, slices, train_classes};
 use crate::metrics::Confusion;
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
 use crate::normnet;
 use crate::plane::Plane;
 use crate::training::{Progress, TrainError, to_file, write_atomically};
+use crate::weights::tensors::TensorFile;
 use burn::backend::Flex;
+use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use clap::{Args, Subcommand, ValueEnum};
 use std::error::Error;
@@ -20,6 +23,10 @@ use std::path::{Path, PathBuf};
 pub enum Train {
     /// Inf-Net, from labelled slices.
     Infnet(InfnetArgs),
+    /// Semi-Inf-Net: pseudo-labels from a trained Inf-Net, then labels and pseudo-labels by halves.
+    Semi(SemiArgs),
+    /// The class network: ground glass against consolidation.
+    Classes(ClassesArgs),
     /// NormNet, from healthy scans.
     Normnet(NormnetArgs),
 }
@@ -94,23 +101,26 @@ pub struct InfnetArgs {
     device: Device,
 }
 
+/// Calls a function generic over the backend on the device that was asked for.
+macro_rules! on_device {
+    ($device:expr, $function:ident($args:expr)) => {
+        match $device {
+            Device::Cpu => $function::<Flex>($args, &Default::default()),
+            #[cfg(feature = "cuda")]
+            Device::Cuda => $function::<burn::backend::Cuda>($args, &Default::default()),
+            #[cfg(not(feature = "cuda"))]
+            Device::Cuda => Err(NO_CUDA.into()),
+        }
+    };
+}
+
 /// Runs a training command.
 pub fn run(command: &Train) -> Result<(), Box<dyn Error>> {
     match command {
-        Train::Infnet(args) => match args.device {
-            Device::Cpu => infnet::<Flex>(args, &Default::default()),
-            #[cfg(feature = "cuda")]
-            Device::Cuda => infnet::<burn::backend::Cuda>(args, &Default::default()),
-            #[cfg(not(feature = "cuda"))]
-            Device::Cuda => Err(NO_CUDA.into()),
-        },
-        Train::Normnet(args) => match args.device {
-            Device::Cpu => normnet::<Flex>(args, &Default::default()),
-            #[cfg(feature = "cuda")]
-            Device::Cuda => normnet::<burn::backend::Cuda>(args, &Default::default()),
-            #[cfg(not(feature = "cuda"))]
-            Device::Cuda => Err(NO_CUDA.into()),
-        },
+        Train::Infnet(args) => on_device!(args.device, infnet(args)),
+        Train::Semi(args) => on_device!(args.device, semi(args)),
+        Train::Classes(args) => on_device!(args.device, classes(args)),
+        Train::Normnet(args) => on_device!(args.device, normnet(args)),
     }
 }
 
@@ -121,6 +131,143 @@ fn show(p: Progress) {
     let left = p.left.as_secs();
     let (minutes, seconds) = (left / 60, left % 60);
     println!("step {}/{}  loss {:.4}  {minutes}:{seconds:02} left", p.step, p.steps, p.loss);
+}
+
+/// Arguments of `train semi`.
+#[derive(Args)]
+pub struct SemiArgs {
+    /// Folder with semiseg/labelled and semiseg/unlabelled (and ct for lesion-free slices).
+    #[arg(long)]
+    data: PathBuf,
+    /// Where checkpoint and weights go.
+    #[arg(long)]
+    out: PathBuf,
+    /// The teacher, and where the student starts: the infnet.safetensors of `train infnet`.
+    #[arg(long)]
+    teacher: PathBuf,
+    /// Take every nth unlabelled slice.
+    #[arg(long, default_value_t = 2)]
+    stride: usize,
+    /// Steps.
+    #[arg(long, default_value_t = 300)]
+    steps: usize,
+    /// Slices a step.
+    #[arg(long, default_value_t = 12)]
+    batch: usize,
+    /// Side of the network's input.
+    #[arg(long, default_value_t = 352)]
+    side: usize,
+    /// Seed of the run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to train.
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: Device,
+}
+
+fn semi<B: TrainKernels>(args: &SemiArgs, device: &B::Device) -> Result<(), Box<dyn Error>> {
+    let net = InfNetConfig {
+        side: args.side,
+        ..InfNetConfig::web()
+    };
+    let mut config = TrainConfig::best(net);
+    config.steps = args.steps;
+    config.batch = args.batch;
+    config.seed = args.seed;
+    config.shares = [0.4, 0.4, 0.2];
+    // The student starts where the teacher is: gentler rates.
+    config.rates = [1e-4, 4e-4];
+    let start = read_infnet(fresh::<B>(&config, device), &args.teacher)?;
+    let teacher = burn::module::AutodiffModule::valid(&start);
+    let mut pseudo = semi::unlabelled(&args.data.join("semiseg/unlabelled"), args.stride)?;
+    println!("labelling {} slices", pseudo.len());
+    // Two of the eight orientations: the file's own and its half turn.
+    let looks = [Orientation::ALL[0], Orientation::ALL[3]];
+    pseudo = pseudo
+        .into_iter()
+        .map(|sample| {
+            let p = semi::predict(&teacher, &sample.image, args.side, &looks, device);
+            semi::pseudo_label(sample, &p)
+        })
+        .collect();
+    let sources = Sources {
+        labelled: data::labelled(&args.data.join("semiseg/labelled"))?,
+        pseudo,
+        clean: clean_slices(&args.data.join("ct"))?,
+    };
+    let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
+    let file = to_file(&params::read(&net));
+    write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
+    Ok(())
+}
+
+/// A network with the parameters of a training run's file.
+fn read_infnet<B: Backend>(net: InfNet<B>, path: &Path) -> Result<InfNet<B>, Box<dyn Error>> {
+    let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
+    let file = TensorFile::from_bytes(&path.to_string_lossy(), &bytes)?;
+    Ok(params::fill(net, |name, shape| file.f32(name, shape))?)
+}
+
+/// Every how many mm a lesion-free slice is taken from a healthy scan.
+const CLEAN_EVERY_MM: f64 = 12.0;
+
+/// Lung-cropped slices of the healthy scans, with empty targets.
+fn clean_slices(folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    // The scan's own pixels: 0.75 mm is what the healthy scans have on average.
+    for scan in normnet::data::read(folder, &[], 0.75)? {
+        let Some(crop) = slices::Crop::around(&scan.lungs, scan.hu.dims) else {
+            continue;
+        };
+        let step = (CLEAN_EVERY_MM / scan.hu.spacing()[2]).round().max(1.0) as usize;
+        let plane = scan.hu.dims[0] * scan.hu.dims[1];
+        for k in (0..scan.hu.dims[2]).step_by(step) {
+            let lungs = &scan.lungs[k * plane..(k + 1) * plane];
+            if lungs.iter().all(|&v| v == 0) {
+                continue;
+            }
+            let image = crop.cut_grey(scan.hu.slice(k))?;
+            let target = Plane::filled(0, image.size());
+            found.push(Sample {
+                name: format!("{}-{k}", scan.name),
+                image,
+                target,
+                confidence: None,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Arguments of `train classes`.
+#[derive(Args)]
+pub struct ClassesArgs {
+    /// Folder with semiseg/labelled.
+    #[arg(long)]
+    data: PathBuf,
+    /// Where checkpoint and weights go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Steps, instead of the recipe's.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Seed of the run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to train.
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: Device,
+}
+
+fn classes<B: TrainKernels>(args: &ClassesArgs, device: &B::Device) -> Result<(), Box<dyn Error>> {
+    let mut config = train_classes::TrainConfig::best();
+    config.steps = args.steps.unwrap_or(config.steps);
+    config.seed = args.seed;
+    let samples = train_classes::read(&args.data.join("semiseg/labelled"))?;
+    let net = train_classes::train::<B>(&config, &samples, &args.out, device, &mut show)?;
+    let file = to_file(&params::read(&net));
+    write_atomically(&args.out.join("classes.safetensors"), &file.to_bytes()?)?;
+    Ok(())
 }
 
 /// Arguments of `train normnet`.
@@ -226,8 +373,13 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
     config.seed = args.seed;
     config.steps = args.steps.unwrap_or(config.steps);
     config.batch = args.batch.unwrap_or(config.batch);
+    let clean = match args.preset {
+        Preset::Paper => Vec::new(),
+        Preset::Best => clean_slices(&args.data.join("ct"))?,
+    };
     let sources = Sources {
         labelled,
+        clean,
         ..Sources::default()
     };
     let mut start = fresh::<B>(&config, device);

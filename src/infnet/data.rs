@@ -183,7 +183,7 @@ impl Augment {
 const CONTROL: usize = 5;
 
 /// A random map from output to source coordinates, both −½…½ over the image.
-struct Warp {
+pub(crate) struct Warp {
     matrix: [f32; 4],
     shift: [f32; 2],
     controls: [[f32; 2]; CONTROL * CONTROL],
@@ -194,7 +194,7 @@ fn gaussian(rng: &mut StdRng) -> f32 {
 }
 
 impl Warp {
-    fn draw(rng: &mut StdRng, a: &Augment) -> Self {
+    pub(crate) fn draw(rng: &mut StdRng, a: &Augment) -> Self {
         let mut scale = || {
             let (low, high) = (a.scale[0].ln(), a.scale[1].ln());
             // Half of the spread in common, a third by axis.
@@ -243,7 +243,7 @@ impl Warp {
     }
 
     /// The positions `[side · side]` in the pixels of an image of the given size.
-    fn positions(&self, side: usize, [width, height]: [usize; 2]) -> Vec<[f32; 2]> {
+    pub(crate) fn positions(&self, side: usize, [width, height]: [usize; 2]) -> Vec<[f32; 2]> {
         let unit = |i: usize| (i as f32 + 0.5) / side as f32 - 0.5;
         (0..side * side)
             .map(|i| {
@@ -255,7 +255,7 @@ impl Warp {
 }
 
 /// Bilinear samples; black outside.
-fn sample(plane: &Plane<u8>, positions: &[[f32; 2]]) -> Vec<f32> {
+pub(crate) fn sample(plane: &Plane<u8>, positions: &[[f32; 2]]) -> Vec<f32> {
     let [w, h] = plane.size().map(|v| v as i32);
     let data = plane.data();
     let at = |x: i32, y: i32| {
@@ -274,6 +274,17 @@ fn sample(plane: &Plane<u8>, positions: &[[f32; 2]]) -> Vec<f32> {
                 + (at(ix, iy + 1) * (1.0 - dx) + at(ix + 1, iy + 1) * dx) * dy
         })
         .collect()
+}
+
+/// Nearest labels; 0 outside.
+pub(crate) fn sample_nearest(plane: &Plane<u8>, positions: &[[f32; 2]]) -> Vec<u8> {
+    let [w, h] = plane.size().map(|v| v as i32);
+    let at = |&[x, y]: &[f32; 2]| {
+        let (x, y) = (x.round() as i32, y.round() as i32);
+        let inside = x >= 0 && y >= 0 && x < w && y < h;
+        if inside { plane.data()[(y * w + x) as usize] } else { 0 }
+    };
+    positions.iter().map(at).collect()
 }
 
 /// One-pixel outline of a target: lesion pixels with a neighbour outside (SPEC A.11).
@@ -339,7 +350,7 @@ impl Batch {
 }
 
 /// Moves both ends of the grey window and adds noise.
-fn jitter(image: &mut [f32], a: &Augment, rng: &mut StdRng) {
+pub(crate) fn jitter(image: &mut [f32], a: &Augment, rng: &mut StdRng) {
     let low = rng.random_range(-1.0f32..=1.0) * a.window;
     let high = 255.0 + rng.random_range(-1.0f32..=1.0) * a.window;
     let noise = rng.random_range(0.0f32..=1.0) * a.noise;

@@ -23,7 +23,11 @@ pub mod import;
 #[cfg(feature = "train")]
 pub mod loss;
 #[cfg(feature = "train")]
+pub mod semi;
+#[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "train")]
+pub mod train_classes;
 
 
 use crate::nn::Builder;

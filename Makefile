@@ -1,0 +1,99 @@
+# Two commands do everything: `make run` builds and serves the app, `make test` runs every test.
+# Both install what they need: tools at pinned versions under the target folder, the page's
+# packages by npm, Chromium through apt where it is missing and that is possible.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+TOOLS := $(CARGO_TARGET_DIR)/tools
+export PATH := $(TOOLS)/bin:$(CURDIR)/www/node_modules/.bin:$(PATH)
+PORT ?= 8080
+PLEURA := $(CARGO_TARGET_DIR)/release/pleura
+
+WASM_BINDGEN := 0.2.130
+WASM_PACK := 0.15.1
+
+RUST := $(shell find src -name '*.rs') Cargo.toml Cargo.lock .cargo/config.toml
+PAGE := $(shell find www/src www/public www/scripts -type f -not -path '*/public/models/*' 2>/dev/null) \
+	www/index.html www/vite.config.ts www/package-lock.json
+WEIGHTS := $(wildcard models/*.safetensors) models/manifest.json
+
+.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots clean
+
+run: binary site
+	$(PLEURA) serve www/dist --port $(PORT)
+
+test: test-rust test-page test-browser
+	@echo "All tests passed."
+
+test-rust:
+	cargo test --release
+
+test-page: www/node_modules/.stamp www/pkg/pleura.js
+	cd www && npm run check && npm test
+
+# The browser's masks are compared with the command line's of the same case.
+test-browser: binary site chromium
+	out=$$(mktemp -d)
+	trap 'rm -rf "$$out"' EXIT
+	$(PLEURA) phantom --out "$$out/phantom.nii.gz" --piece 40
+	$(PLEURA) segment "$$out/phantom.nii.gz" --out "$$out/cli" --device cpu
+	cd www && PLEURA_BIN=$(PLEURA) PLEURA_CLI_OUT="$$out/cli" npm run test:browser
+
+screenshots: binary site chromium
+	cd www && UPDATE_SCREENSHOTS=1 PLEURA_BIN=$(PLEURA) npm run test:browser
+
+# The folder to upload to any static host.
+site: www/dist/index.html
+
+wasm: www/pkg/pleura.js
+
+binary: $(PLEURA)
+
+$(PLEURA): $(RUST)
+	cargo build --release
+	touch $@
+
+www/dist/index.html: www/pkg/pleura.js www/node_modules/.stamp $(PAGE) $(WEIGHTS)
+	cd www && npm run build
+
+www/pkg/pleura.js: $(RUST) $(TOOLS)/bin/wasm-bindgen $(TOOLS)/bin/wasm-pack www/node_modules/.stamp
+	wasm-pack build --release --target web --mode no-install --no-pack --out-dir www/pkg --out-name pleura \
+		. -- --no-default-features --features web,wgpu
+	touch $@
+
+www/node_modules/.stamp: www/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20.19 or later with npm is needed." >&2; exit 1; }
+	cd www && npm ci --no-audit --no-fund
+	touch node_modules/.stamp
+
+# Built apart, so that the project's own build is not invalidated. No --locked: the lock file of
+# this version names a release that has been withdrawn.
+$(TOOLS)/bin/wasm-bindgen:
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools-build cargo install wasm-bindgen-cli --version $(WASM_BINDGEN) --root $(TOOLS)
+
+$(TOOLS)/bin/wasm-pack:
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools-build cargo install wasm-pack --version $(WASM_PACK) --locked --root $(TOOLS)
+
+chromium:
+	@command -v "$${CHROMIUM:-/usr/bin/chromium}" >/dev/null && exit 0
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then
+		apt-get update -qq && apt-get install -y -qq chromium
+	else
+		echo "Chromium is needed for the browser tests: install it, or set CHROMIUM to its path." >&2
+		exit 1
+	fi
+
+lint: www/node_modules/.stamp
+	cargo fmt --check
+	cargo clippy --release --all-targets -- -D warnings
+	cargo clippy --release --target wasm32-unknown-unknown --lib --no-default-features --features web,wgpu -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps
+	command -v cargo-deny >/dev/null && cargo deny check licenses bans sources || echo "cargo-deny is not installed: licences not checked"
+
+clean:
+	rm -rf www/dist www/pkg www/public/models www/node_modules
+	cargo clean
