@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 something failed (one line for each on standard error), 2 usage.
 
+mod evaluate;
 mod phantom;
 mod segment;
 mod serve;
@@ -25,6 +26,9 @@ struct Cli {
 enum Command {
     /// Find lungs and infection in scans and slices.
     Segment(segment::SegmentArgs),
+    /// Measure a network against truth.
+    #[command(subcommand)]
+    Evaluate(evaluate::Evaluate),
     /// Make a chest phantom: the demo case, with its truth masks.
     Phantom(phantom::PhantomArgs),
     /// Serve the built page on this computer.
@@ -42,6 +46,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Segment(args) => segment::run(&args),
+        Command::Evaluate(command) => evaluate::run(&command),
         Command::Phantom(args) => phantom::run(&args),
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "train")]

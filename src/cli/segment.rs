@@ -1,6 +1,6 @@
 //! `pleura segment`: scans and slices in, masks and reports out.
 
-use crate::analysis::{Analysis, InfnetWeights, NormnetPath, Options, Weights, Which};
+use crate::analysis::{Analysis, InfnetWeights, NormnetPath, Options, Outcome, Weights, Which};
 use crate::engine::Engine;
 use crate::io::{self, Limits};
 use crate::nn::kernels::Kernels;
@@ -28,12 +28,19 @@ pub struct SegmentArgs {
     /// Where to run.
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
-    /// Weights: 8-bit, or unquantized.
-    #[arg(long, value_enum, default_value = "int8")]
-    precision: PrecisionArg,
     /// A lung mask on the scan's grid (NIfTI), instead of finding the lungs.
     #[arg(long)]
     lungs: Option<PathBuf>,
+    #[command(flatten)]
+    networks: NetworkArgs,
+}
+
+/// Which weights and post-processing.
+#[derive(Args, Clone)]
+pub struct NetworkArgs {
+    /// Weights: 8-bit, or unquantized.
+    #[arg(long, value_enum, default_value = "int8")]
+    precision: PrecisionArg,
     /// NormNet's post-processing: the paper's numbers, or the ones found best.
     #[arg(long, value_enum, default_value = "best")]
     normnet: NormnetArg,
@@ -83,6 +90,21 @@ enum InfnetArg {
 }
 
 impl SegmentArgs {
+    /// One network, on the CPU, without files.
+    pub fn of(networks: NetworkArgs, network: &str) -> Self {
+        SegmentArgs {
+            inputs: Vec::new(),
+            out: PathBuf::new(),
+            model: match network {
+                "normnet" => ModelArg::Normnet,
+                _ => ModelArg::Infnet,
+            },
+            device: DeviceArg::Cpu,
+            lungs: None,
+            networks,
+        }
+    }
+
     fn options(&self) -> Options {
         Options {
             model: match self.model {
@@ -90,15 +112,15 @@ impl SegmentArgs {
                 ModelArg::Normnet => Which::Normnet,
                 ModelArg::Infnet => Which::Infnet,
             },
-            normnet: match self.normnet {
+            normnet: match self.networks.normnet {
                 NormnetArg::Paper => NormnetPath::Paper,
                 NormnetArg::Best => NormnetPath::Best,
             },
-            infnet: match self.infnet {
+            infnet: match self.networks.infnet {
                 InfnetArg::Semi => InfnetWeights::Semi,
                 InfnetArg::Labelled => InfnetWeights::Labelled,
             },
-            precision: match self.precision {
+            precision: match self.networks.precision {
                 PrecisionArg::Int8 => Weights::Int8,
                 PrecisionArg::F32 => Weights::F32,
             },
@@ -164,17 +186,8 @@ pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
 }
 
 fn all<B: Kernels>(args: &SegmentArgs, device: B::Device, name: &str) -> Result<(), Box<dyn Error>> {
-    let folder = models_folder(args.models.as_deref())?;
-    let manifest = read_manifest(&folder)?;
+    let mut session = Session::<B>::open(args, device, name)?;
     fs::create_dir_all(&args.out).map_err(|e| format!("{}: {e}", args.out.display()))?;
-    let mut session = Session {
-        args,
-        folder,
-        manifest,
-        engine: Engine::<B>::new(device),
-        loaded: Vec::new(),
-        device: name.to_string(),
-    };
     let mut failed = 0;
     for input in &args.inputs {
         if let Err(error) = session.one(input) {
@@ -188,7 +201,8 @@ fn all<B: Kernels>(args: &SegmentArgs, device: B::Device, name: &str) -> Result<
     }
 }
 
-struct Session<'a, B: Kernels> {
+/// Networks on a device, for one input after the other.
+pub struct Session<'a, B: Kernels> {
     args: &'a SegmentArgs,
     folder: PathBuf,
     manifest: Manifest,
@@ -197,14 +211,40 @@ struct Session<'a, B: Kernels> {
     device: String,
 }
 
-impl<B: Kernels> Session<'_, B> {
+impl<'a, B: Kernels> Session<'a, B> {
+    /// Reads the manifest; weights are loaded when they are needed.
+    pub fn open(args: &'a SegmentArgs, device: B::Device, name: &str) -> Result<Self, Box<dyn Error>> {
+        let folder = models_folder(args.networks.models.as_deref())?;
+        let manifest = read_manifest(&folder)?;
+        Ok(Session {
+            args,
+            folder,
+            manifest,
+            engine: Engine::new(device),
+            loaded: Vec::new(),
+            device: name.to_string(),
+        })
+    }
+
     fn one(&mut self, input: &Path) -> Result<(), Box<dyn Error>> {
+        let outcome = self.analyse(input, self.args.lungs.as_deref())?;
+        for file in &outcome.files {
+            write(&self.args.out.join(&file.name), &file.bytes)?;
+        }
+        for file in &outcome.files {
+            println!("{}", self.args.out.join(&file.name).display());
+        }
+        Ok(())
+    }
+
+    /// Analyses one file, with progress on a terminal.
+    pub fn analyse(&mut self, input: &Path, lungs: Option<&Path>) -> Result<Outcome, Box<dyn Error>> {
         let name = input.to_string_lossy();
         let limits = Limits::default();
         let bytes = fs::read(input).map_err(|e| format!("{name}: {e}"))?;
         let mut analysis = Analysis::open(&name, &bytes, self.args.options(), &limits)?;
         drop(bytes);
-        if let Some(path) = &self.args.lungs {
+        if let Some(path) = lungs {
             let name = path.to_string_lossy();
             let bytes = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
             analysis.set_lungs(&name, &io::nifti::read_labels(&name, &bytes, &limits)?)?;
@@ -228,14 +268,8 @@ impl<B: Kernels> Session<'_, B> {
         analysis.time("networks", begun);
         bar.set_message("masks and report");
         let outcome = analysis.finish(&self.device)?;
-        for file in &outcome.files {
-            write(&self.args.out.join(&file.name), &file.bytes)?;
-        }
         bar.finish_and_clear();
-        for file in &outcome.files {
-            println!("{}", self.args.out.join(&file.name).display());
-        }
-        Ok(())
+        Ok(outcome)
     }
 
     fn load(&mut self, image: bool) -> Result<(), Box<dyn Error>> {
