@@ -165,7 +165,6 @@ pub fn train<B: TrainKernels>(
         };
         adam.init::<Autodiff<B>, InfNet<Autodiff<B>>>()
     };
-    let encoder = list_param_ids(&start.encoder);
     let mode = if config.weighted { Bce::Weighted } else { Bce::Plain };
     let run = Run {
         steps: config.steps,
@@ -187,6 +186,8 @@ pub fn train<B: TrainKernels>(
             let loss = loss::total(&maps, &target, &weight, &plane(batch.edge, 1), mode);
             let value = scalar(loss.clone());
             let mut grads = loss.backward();
+            // The model's own: a resumed one has the parameter ids of its checkpoint.
+            let encoder = list_param_ids(&model.encoder);
             let of_encoder = GradientsParams::from_params(&mut grads, model, &encoder);
             (value, vec![of_encoder, GradientsParams::from_grads(grads, model)])
         },

@@ -1,4 +1,14 @@
 //! Everything that crosses modules, in one binary so that it links once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[cfg(all(feature = "cli", feature = "train"))]
+mod command;
 mod golden;
+#[cfg(feature = "train")]
+mod gradients;
+mod kernels;
+mod norms;
+mod packing;
+mod resize;
+#[cfg(feature = "train")]
+mod training;

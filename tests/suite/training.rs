@@ -1,0 +1,136 @@
+//! A training run that was killed goes on as if it had not been.
+
+use burn::backend::Flex;
+use pleura::infnet::data::{Augment, Sample};
+use pleura::infnet::train::{Sources, TrainConfig, fresh, train};
+use pleura::infnet::{InfNet, InfNetConfig};
+use pleura::nn::params::read;
+use pleura::plane::Plane;
+use pleura::training::TrainError;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Steps of the whole run, and of the part before it is killed.
+const STEPS: usize = 4;
+const FIRST: usize = 2;
+
+/// The smallest run that has everything: two optimisers of different rates, augmentation,
+/// averaged weights. The published schedule is flat over so few steps, whatever their number.
+fn config(steps: usize) -> TrainConfig {
+    let net = InfNetConfig {
+        side: 64,
+        ..InfNetConfig::web()
+    };
+    TrainConfig {
+        net,
+        steps,
+        batch: 2,
+        shares: [1.0, 0.0, 0.0],
+        rates: [1e-4, 3e-3],
+        sides: vec![64],
+        settle: 0.0,
+        augment: Augment::best(),
+        weighted: true,
+        cosine: false,
+        ema: 0.5,
+        seed: 5,
+    }
+}
+
+/// Slices with a bright disc each, which is the target.
+fn sources() -> Sources {
+    let sample = |n: usize| {
+        let inside = move |x: usize, y: usize| {
+            let (dx, dy) = (x as f32 - 20.0 - 5.0 * n as f32, y as f32 - 25.0);
+            dx.hypot(dy) < 9.0
+        };
+        Sample {
+            name: n.to_string(),
+            image: Plane::from_fn([52, 48], |x, y| {
+                let grain = ((x * 7 + y * 13 + n * 29) % 50) as u8;
+                grain + if inside(x, y) { 160 } else { 40 }
+            }),
+            target: Plane::from_fn([52, 48], |x, y| if inside(x, y) { 255 } else { 0 }),
+            confidence: None,
+        }
+    };
+    Sources {
+        labelled: (0..3).map(sample).collect(),
+        ..Sources::default()
+    }
+}
+
+/// Trains, from weights of `start`'s seed unless there is a checkpoint.
+fn run(config: &TrainConfig, start: u64, folder: &Path) -> Result<InfNet<Flex>, TrainError> {
+    let device = Default::default();
+    let start = fresh::<Flex>(
+        &TrainConfig {
+            seed: start,
+            ..config.clone()
+        },
+        &device,
+    );
+    train::<Flex>(config, &sources(), start, folder, &device, &mut |_| ())
+}
+
+fn checkpoint(folder: &Path) -> PathBuf {
+    folder.join("checkpoint.bin")
+}
+
+/// Makes the checkpoint of a run of `FIRST` steps the one that a run of `STEPS` steps would have
+/// left when it was killed there: what they do not share is the number in the settings.
+fn as_if_killed(folder: &Path) {
+    let mut bytes = fs::read(checkpoint(folder)).unwrap();
+    let (from, to) = (format!("\"steps\":{FIRST},"), format!("\"steps\":{STEPS},"));
+    assert_eq!(from.len(), to.len());
+    let at = bytes.windows(from.len()).rposition(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    fs::write(checkpoint(folder), bytes).unwrap();
+}
+
+fn assert_same(what: &str, found: &InfNet<Flex>, expected: &InfNet<Flex>) {
+    let (found, expected) = (read::<Flex, _>(found), read::<Flex, _>(expected));
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (name, (shape, values)) in &expected {
+        let (other_shape, other) = &found[name];
+        assert_eq!(shape, other_shape, "{what}: {name}");
+        let off = values.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(values == other, "{what}: {name} is off by up to {off:e}");
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_where_a_straight_one_does() {
+    let whole = tempfile::tempdir().unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    let straight = run(&config(STEPS), 5, whole.path()).unwrap();
+    run(&config(FIRST), 5, killed.path()).unwrap();
+    as_if_killed(killed.path());
+    // What the resumed run starts from must not matter: the checkpoint has the weights.
+    let resumed = run(&config(STEPS), 77, killed.path()).unwrap();
+    assert_same("resumed", &resumed, &straight);
+    // A run that is done has nothing left to do.
+    let again = run(&config(STEPS), 78, whole.path()).unwrap();
+    assert_same("again", &again, &straight);
+    refuses_other_settings(whole.path());
+    refuses_half_a_checkpoint(whole.path());
+}
+
+fn refuses_other_settings(folder: &Path) {
+    let other = TrainConfig {
+        rates: [2e-4, 3e-3],
+        ..config(STEPS)
+    };
+    let before = fs::read(checkpoint(folder)).unwrap();
+    let error = run(&other, 5, folder).err().unwrap().to_string();
+    assert!(error.contains(&folder.display().to_string()), "{error}");
+    assert!(error.contains("other settings"), "{error}");
+    assert!(fs::read(checkpoint(folder)).unwrap() == before, "the checkpoint has changed");
+}
+
+fn refuses_half_a_checkpoint(folder: &Path) {
+    let bytes = fs::read(checkpoint(folder)).unwrap();
+    fs::write(checkpoint(folder), &bytes[..bytes.len() / 2]).unwrap();
+    let error = run(&config(STEPS), 5, folder).err().unwrap().to_string();
+    assert!(error.contains(&checkpoint(folder).display().to_string()), "{error}");
+}
