@@ -29,7 +29,14 @@ run: binary site
 test: test-rust test-page test-browser
 	@echo "All tests passed."
 
-test-rust:
+# Chromium brings a Vulkan loader and a software driver: the GPU kernels are tested on them where
+# there is no better one.
+CHROMIUM_LIB ?= /usr/lib/chromium
+test-rust: chromium
+	if [ -z "$${VK_DRIVER_FILES:-}" ] && [ -f $(CHROMIUM_LIB)/vk_swiftshader_icd.json ]; then
+		export VK_DRIVER_FILES=$(CHROMIUM_LIB)/vk_swiftshader_icd.json
+		export LD_LIBRARY_PATH="$(CHROMIUM_LIB)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"
+	fi
 	cargo test --release
 
 test-page: www/node_modules/.stamp www/pkg/pleura.js

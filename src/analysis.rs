@@ -6,7 +6,9 @@
 //! page, several workers, the command line, cancel and resume all drive the same machine.
 
 use crate::engine::{Engine, EngineError, SliceResult};
-use crate::findings::{self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry};
+use crate::findings::{
+    self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
+};
 use crate::infnet::slices::Crop;
 use crate::io::{self, Input, IoError, Limits};
 use crate::lungs::{self, LungError};
@@ -84,7 +86,11 @@ impl Options {
     ///
     /// # Errors
     /// If the manifest lacks one.
-    pub fn needs<'m>(&self, manifest: &'m Manifest, image: bool) -> Result<Vec<&'m Entry>, WeightsError> {
+    pub fn needs<'m>(
+        &self,
+        manifest: &'m Manifest,
+        image: bool,
+    ) -> Result<Vec<&'m Entry>, WeightsError> {
         let stored = |e: &&Entry| match self.precision {
             Weights::Int8 => e.precision == Precision::Int8,
             Weights::F32 => e.precision != Precision::Int8,
@@ -95,7 +101,10 @@ impl Options {
         };
         let mut found = Vec::new();
         if self.model != Which::Infnet && !image {
-            let models: Vec<_> = manifest.of_network(Network::Normnet).filter(stored).collect();
+            let models: Vec<_> = manifest
+                .of_network(Network::Normnet)
+                .filter(stored)
+                .collect();
             if models.is_empty() {
                 manifest.find(&format!("normnet-1.{suffix}"))?;
             }
@@ -129,7 +138,9 @@ pub enum AnalysisError {
         source: LungError,
     },
     /// The given lung mask does not fit.
-    #[error("{mask}: has {found:?} voxels, the scan has {expected:?}; give a mask on the scan's own grid")]
+    #[error(
+        "{mask}: has {found:?} voxels, the scan has {expected:?}; give a mask on the scan's own grid"
+    )]
     MaskGrid {
         /// The mask's file.
         mask: String,
@@ -137,6 +148,12 @@ pub enum AnalysisError {
         expected: [usize; 3],
         /// Voxels of the mask.
         found: [usize; 3],
+    },
+    /// The given lung mask lies elsewhere.
+    #[error("{mask}: lies elsewhere than the scan; give a mask with the scan's own affine")]
+    MaskPlace {
+        /// The mask's file.
+        mask: String,
     },
     /// A mask or grid operation failed.
     #[error("{file}: {problem}")]
@@ -253,7 +270,12 @@ impl Analysis {
     ///
     /// # Errors
     /// If it is not a scan or an image that can be analysed.
-    pub fn open(name: &str, bytes: &[u8], options: Options, limits: &Limits) -> Result<Self, AnalysisError> {
+    pub fn open(
+        name: &str,
+        bytes: &[u8],
+        options: Options,
+        limits: &Limits,
+    ) -> Result<Self, AnalysisError> {
         let (subject, warnings) = match io::open(name, bytes, limits)? {
             Input::Volume(scan) => {
                 let (hu, way_back) = scan.hu.to_lps();
@@ -326,7 +348,10 @@ impl Analysis {
     /// If it is not on the scan's grid.
     pub fn set_lungs(&mut self, name: &str, mask: &Volume<u8>) -> Result<(), AnalysisError> {
         let Subject::Volume(scan) = &mut self.subject else {
-            return Err(order(&self.file, "a lung mask belongs to a volume, not to a 2D image"));
+            return Err(order(
+                &self.file,
+                "a lung mask belongs to a volume, not to a 2D image",
+            ));
         };
         let (mask, _) = mask.to_lps();
         if mask.dims != scan.hu.dims {
@@ -334,6 +359,11 @@ impl Analysis {
                 mask: name.to_string(),
                 expected: scan.hu.dims,
                 found: mask.dims,
+            });
+        }
+        if !same_place(&mask, &scan.hu) {
+            return Err(AnalysisError::MaskPlace {
+                mask: name.to_string(),
             });
         }
         let mask = scan.hu.like(mask.data).map_err(|e| grid(&self.file, e))?;
@@ -346,10 +376,19 @@ impl Analysis {
     ///
     /// # Errors
     /// If there are no lungs, or the manifest lacks a model.
-    pub fn prepare(&mut self, manifest: &Manifest, progress: &mut dyn FnMut(f32)) -> Result<(), AnalysisError> {
+    pub fn prepare(
+        &mut self,
+        manifest: &Manifest,
+        progress: &mut dyn FnMut(f32),
+    ) -> Result<(), AnalysisError> {
         let begun = seconds();
         let image = self.is_image();
-        let needs: Vec<Entry> = self.options.needs(manifest, image)?.into_iter().cloned().collect();
+        let needs: Vec<Entry> = self
+            .options
+            .needs(manifest, image)?
+            .into_iter()
+            .cloned()
+            .collect();
         self.models = needs.iter().map(used).collect();
         if let Subject::Volume(scan) = &mut self.subject {
             if scan.lungs.is_none() {
@@ -406,7 +445,10 @@ impl Analysis {
             }));
         }
         let empty = vec![0; frame.voxels()];
-        let models = models.iter().map(|m| (m.name.clone(), empty.clone())).collect();
+        let models = models
+            .iter()
+            .map(|m| (m.name.clone(), empty.clone()))
+            .collect();
         self.normnet = Some(NormnetWork {
             frame,
             intensity,
@@ -432,7 +474,11 @@ impl Analysis {
                     return Err(order(&self.file, "the lungs come before the plan"));
                 };
                 let plane = lungs.dims[0] * lungs.dims[1];
-                let seen = |k: &usize| lungs.data[k * plane..(k + 1) * plane].iter().any(|&v| v != 0);
+                let seen = |k: &usize| {
+                    lungs.data[k * plane..(k + 1) * plane]
+                        .iter()
+                        .any(|&v| v != 0)
+                };
                 let first = (0..lungs.dims[2]).find(seen).unwrap_or(0);
                 let last = (0..lungs.dims[2]).rev().find(seen).map_or(first, |k| k + 1);
                 (Crop::of_scan(lungs), lungs.len(), first..last)
@@ -457,14 +503,24 @@ impl Analysis {
 
     /// A tile in words.
     pub fn label(&self, tile: usize) -> String {
-        let slices = || self.tiles.iter().filter(|t| matches!(t, Tile::Slice { .. })).count();
+        let slices = || {
+            self.tiles
+                .iter()
+                .filter(|t| matches!(t, Tile::Slice { .. }))
+                .count()
+        };
         match self.tiles.get(tile) {
             Some(Tile::Slab { start, model }) => {
                 let Some(work) = &self.normnet else {
                     return String::new();
                 };
                 let slab = work.slabs.iter().position(|s| s == start).unwrap_or(0) + 1;
-                let at = work.models.iter().position(|(m, _)| m == model).unwrap_or(0) + 1;
+                let at = work
+                    .models
+                    .iter()
+                    .position(|(m, _)| m == model)
+                    .unwrap_or(0)
+                    + 1;
                 let (slabs, models) = (work.slabs.len(), work.models.len());
                 format!("NormNet model {at}/{models}, slab {slab}/{slabs}")
             }
@@ -481,7 +537,11 @@ impl Analysis {
     ///
     /// # Errors
     /// If the tile does not exist, or the engine fails.
-    pub async fn run<B: Kernels>(&self, engine: &Engine<B>, tile: usize) -> Result<Vec<u8>, AnalysisError> {
+    pub async fn run<B: Kernels>(
+        &self,
+        engine: &Engine<B>,
+        tile: usize,
+    ) -> Result<Vec<u8>, AnalysisError> {
         match self.tiles.get(tile) {
             Some(Tile::Slab { start, model }) => {
                 let Some(work) = &self.normnet else {
@@ -508,7 +568,10 @@ impl Analysis {
 
     fn grey_slice(&self, k: usize) -> Result<Plane<u8>, AnalysisError> {
         let wrong = |e: PlaneError| grid(&self.file, e);
-        match (&self.subject, self.infnet.as_ref().and_then(|w| w.crop.as_ref())) {
+        match (
+            &self.subject,
+            self.infnet.as_ref().and_then(|w| w.crop.as_ref()),
+        ) {
             (Subject::Image(image), _) => {
                 let size = [image.width() as usize, image.height() as usize];
                 Plane::new(image.as_raw().clone(), size).map_err(wrong)
@@ -702,7 +765,10 @@ impl Analysis {
             ("infnet_prob", probability),
         ] {
             if let Some(mask) = mask {
-                let restored = scan.way_back.restore(&mask).map_err(|e: VolumeError| grid(&file, e))?;
+                let restored = scan
+                    .way_back
+                    .restore(&mask)
+                    .map_err(|e: VolumeError| grid(&file, e))?;
                 files.push(OutputFile {
                     name: format!("{}_{suffix}.nii.gz", self.case),
                     bytes: io::nifti::write_labels(&restored, true),
@@ -719,6 +785,27 @@ impl Analysis {
             files,
         })
     }
+}
+
+/// Whether two volumes of the same dims have their corners within half a voxel.
+fn same_place<T, U>(a: &Volume<T>, b: &Volume<U>) -> bool {
+    let reach = b
+        .affine
+        .spacing()
+        .iter()
+        .fold(f64::INFINITY, |m, &s| m.min(s))
+        / 2.0;
+    (0..8).all(|corner| {
+        let at: [f64; 3] = std::array::from_fn(|i| {
+            if corner >> i & 1 == 1 {
+                b.dims[i] as f64
+            } else {
+                0.0
+            }
+        });
+        let (p, q) = (a.affine.apply(at), b.affine.apply(at));
+        (0..3).all(|i| (p[i] - q[i]).abs() <= reach)
+    })
 }
 
 /// Votes and post-processing on the network's grid, then the scan's.

@@ -124,7 +124,8 @@ impl<B: Kernels> Engine<B> {
     /// The side of Inf-Net's input.
     pub fn side(&self) -> Result<usize, EngineError> {
         let net = self.infnet.as_ref();
-        net.map(|n| n.side).ok_or(EngineError::NotLoaded { network: "Inf-Net" })
+        net.map(|n| n.side)
+            .ok_or(EngineError::NotLoaded { network: "Inf-Net" })
     }
 
     /// One NormNet model on one slab of intensities `[z, y, x]`: probability of being healthy
@@ -156,7 +157,9 @@ impl<B: Kernels> Engine<B> {
         if let Some((net, side)) = &self.classes
             && probability.iter().any(|&p| p >= INFECTED)
         {
-            classes = self.classify(net, *side, grey, &probability, infnet.side).await?;
+            classes = self
+                .classify(net, *side, grey, &probability, infnet.side)
+                .await?;
         }
         Ok(SliceResult {
             probability,
@@ -181,7 +184,11 @@ impl<B: Kernels> Engine<B> {
         let logits = net.forward(Tensor::<B, 4>::from_data(data, &self.device));
         let values = read(logits).await?;
         let (glass, solid) = values.split_at(side * side);
-        let labels: Vec<u8> = glass.iter().zip(solid).map(|(g, s)| 1 + u8::from(s > g)).collect();
+        let labels: Vec<u8> = glass
+            .iter()
+            .zip(solid)
+            .map(|(g, s)| 1 + u8::from(s > g))
+            .collect();
         let labels = Plane::from_fn([side; 2], |x, y| labels[y * side + x]);
         Ok(labels.resize_nearest([map_side; 2]).into_data())
     }
@@ -202,9 +209,14 @@ async fn read<B: Kernels, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f3
     let problem = |problem: String| EngineError::Device { problem };
     let data = tensor.into_data_async().await;
     let data = data.map_err(|e: ExecutionError| problem(e.to_string()))?;
-    data.convert::<f32>().into_vec().map_err(|e| problem(format!("{e:?}")))
+    data.convert::<f32>()
+        .into_vec()
+        .map_err(|e| problem(format!("{e:?}")))
 }
 
 fn to_bytes(probability: &[f32]) -> Vec<u8> {
-    probability.iter().map(|p| (p * 255.0).round() as u8).collect()
+    probability
+        .iter()
+        .map(|p| (p * 255.0).round() as u8)
+        .collect()
 }

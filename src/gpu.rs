@@ -8,7 +8,13 @@ use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, WgpuSetup, init_device};
 use std::sync::{Arc, Mutex};
 
 /// Parts of the names of adapters that are a CPU in disguise.
-const SOFTWARE: [&str; 5] = ["swiftshader", "llvmpipe", "lavapipe", "software", "basic render"];
+const SOFTWARE: [&str; 5] = [
+    "swiftshader",
+    "llvmpipe",
+    "lavapipe",
+    "software",
+    "basic render",
+];
 /// Largest buffer: what WebGPU promises on every device.
 const MAX_BUFFER: u64 = 128 << 20;
 /// Dispatches of one submission. Watchdogs see submissions, and slow adapters need short ones.
@@ -81,7 +87,11 @@ pub async fn open(forced: bool, max_buffer: u64) -> Result<Gpu, GpuError> {
     if software && !forced {
         return Err(GpuError::Software(name));
     }
-    let cap = if max_buffer == 0 { MAX_BUFFER } else { max_buffer };
+    let cap = if max_buffer == 0 {
+        MAX_BUFFER
+    } else {
+        max_buffer
+    };
     let mut limits = adapter.limits();
     limits.max_buffer_size = limits.max_buffer_size.min(cap);
     limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(cap);
@@ -95,10 +105,13 @@ pub async fn open(forced: bool, max_buffer: u64) -> Result<Gpu, GpuError> {
         memory_hints: wgpu::MemoryHints::MemoryUsage,
         ..Default::default()
     };
-    let (device, queue) = adapter.request_device(&wish).await.map_err(|e| GpuError::NoDevice {
-        name: name.clone(),
-        problem: e.to_string(),
-    })?;
+    let (device, queue) = adapter
+        .request_device(&wish)
+        .await
+        .map_err(|e| GpuError::NoDevice {
+            name: name.clone(),
+            problem: e.to_string(),
+        })?;
     let trouble = Arc::new(Mutex::new(None));
     watch(&device, &trouble);
     let setup = WgpuSetup {
@@ -123,7 +136,9 @@ pub async fn open(forced: bool, max_buffer: u64) -> Result<Gpu, GpuError> {
 /// Notes a lost device and uncaught errors, the first of each run.
 fn watch(device: &wgpu::Device, trouble: &Arc<Mutex<Option<String>>>) {
     let note = |trouble: &Arc<Mutex<Option<String>>>, text: String| {
-        let mut slot = trouble.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut slot = trouble
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         slot.get_or_insert(text);
     };
     let lost = Arc::clone(trouble);

@@ -14,7 +14,7 @@
 //! | [`normnet`], [`infnet`] | the networks, what surrounds them, and their training |
 //! | [`weights`] | manifest, checksums, weight files |
 //! | [`findings`], [`metrics`] | measures of a scan; measures of a segmentation |
-//!//! | [`phantom`] | the chest phantom that demos and tests use |
+//! | [`phantom`] | the chest phantom that demos and tests use |
 //!
 //! Research and teaching, not for diagnosis.
 

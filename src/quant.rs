@@ -24,7 +24,12 @@ pub fn fold(
         }
         let unit = name.strip_suffix(".conv.weight").unwrap_or("");
         let part = |p: &str| values.get(&format!("{unit}.norm.{p}")).map(|(_, v)| v);
-        let parts = (part("gamma"), part("beta"), part("running_mean"), part("running_var"));
+        let parts = (
+            part("gamma"),
+            part("beta"),
+            part("running_mean"),
+            part("running_var"),
+        );
         let (Some(gamma), Some(beta), Some(mean), Some(variance)) = parts else {
             folded.insert(name.clone(), (shape.clone(), data.clone()));
             continue;
@@ -35,7 +40,11 @@ pub fn fold(
             .map(|c| (f64::from(gamma[c]) / (f64::from(variance[c]) + epsilon).sqrt()) as f32)
             .collect();
         let each = (data.len() / channels.max(1)).max(1);
-        let weight = data.iter().enumerate().map(|(i, w)| w * rate[i / each]).collect();
+        let weight = data
+            .iter()
+            .enumerate()
+            .map(|(i, w)| w * rate[i / each])
+            .collect();
         let bias = (0..channels).map(|c| beta[c] - mean[c] * rate[c]).collect();
         folded.insert(name.clone(), (shape.clone(), weight));
         folded.insert(format!("{unit}.conv.bias"), (vec![channels], bias));
@@ -55,7 +64,9 @@ pub fn epsilon(path: &str) -> f64 {
 /// The axis of a weight's output channels: transposed convolutions keep them second.
 fn output_axis(name: &str) -> usize {
     // NormNet's way up is the only place with transposed convolutions.
-    usize::from(name.starts_with("up.") && name.ends_with(".conv.weight") && !name.contains("convs"))
+    usize::from(
+        name.starts_with("up.") && name.ends_with(".conv.weight") && !name.contains("convs"),
+    )
 }
 
 /// Packs parameters for a file of the given precision; vectors stay f32.

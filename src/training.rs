@@ -45,7 +45,9 @@ pub enum TrainError {
         problem: String,
     },
     /// The loss is no longer a number.
-    #[error("the loss is {loss} at step {step}: lower the learning rate, or resume from an older checkpoint")]
+    #[error(
+        "the loss is {loss} at step {step}: lower the learning rate, or resume from an older checkpoint"
+    )]
     Diverged {
         /// The step.
         step: usize,
@@ -72,7 +74,10 @@ impl TrainError {
 /// A loss as a number; not a number if it cannot be read.
 pub fn scalar<B: burn::tensor::backend::Backend>(loss: burn::tensor::Tensor<B, 1>) -> f32 {
     let values = loss.into_data().convert::<f32>().to_vec::<f32>();
-    values.ok().and_then(|v| v.first().copied()).unwrap_or(f32::NAN)
+    values
+        .ok()
+        .and_then(|v| v.first().copied())
+        .unwrap_or(f32::NAN)
 }
 
 /// The generator of one step.
@@ -246,7 +251,9 @@ impl Checkpoints {
         };
         let saved: Saved = rmp_serde::from_slice(&bytes).map_err(|e| self.bad(e))?;
         let recorder = Bytes::default();
-        let record = recorder.load(saved.model, device).map_err(|e| self.bad(e))?;
+        let record = recorder
+            .load(saved.model, device)
+            .map_err(|e| self.bad(e))?;
         let model = model.load_record(record);
         let mut restored = Vec::new();
         for (optimizer, bytes) in optimizers.into_iter().zip(saved.optimizers) {

@@ -74,7 +74,9 @@ impl Engine {
     pub async fn create(device: String, max_buffer_mb: u32) -> Result<Engine, JsError> {
         let networks = match device.as_str() {
             "gpu" => {
-                let found = gpu::open(true, u64::from(max_buffer_mb) << 20).await.map_err(thrown)?;
+                let found = gpu::open(true, u64::from(max_buffer_mb) << 20)
+                    .await
+                    .map_err(thrown)?;
                 Networks::Gpu(engine::Engine::new(found.device.clone()), found)
             }
             _ => Networks::Cpu(engine::Engine::new(Default::default())),
@@ -88,7 +90,9 @@ impl Engine {
     /// The device as JSON: kind, name, software.
     pub fn device(&self) -> String {
         match &self.networks {
-            Networks::Gpu(_, gpu) => json!({"kind": "gpu", "name": gpu.name, "software": gpu.software}),
+            Networks::Gpu(_, gpu) => {
+                json!({"kind": "gpu", "name": gpu.name, "software": gpu.software})
+            }
             Networks::Cpu(_) => json!({"kind": "cpu", "name": "CPU", "software": true}),
         }
         .to_string()
@@ -107,7 +111,9 @@ impl Engine {
 
     /// The weight files that these options need, as a JSON array; `image` for a 2D image.
     pub fn needs(&self, options_json: &str, image: bool) -> Result<String, JsError> {
-        let needed = options(options_json)?.needs(self.manifest()?, image).map_err(thrown)?;
+        let needed = options(options_json)?
+            .needs(self.manifest()?, image)
+            .map_err(thrown)?;
         let files: Vec<&str> = needed.iter().map(|e: &&Entry| e.file.as_str()).collect();
         Ok(json!(files).to_string())
     }
@@ -143,13 +149,19 @@ impl Analysis {
     }
 
     fn get(&self) -> Result<&analysis::Analysis, JsError> {
-        self.inner.as_ref().ok_or_else(|| thrown("this analysis is finished"))
+        self.inner
+            .as_ref()
+            .ok_or_else(|| thrown("this analysis is finished"))
     }
 
     /// Kind, dims, spacing and warnings as JSON.
     pub fn info(&self) -> Result<String, JsError> {
         let analysis = self.get()?;
-        let kind = if analysis.is_image() { "image" } else { "volume" };
+        let kind = if analysis.is_image() {
+            "image"
+        } else {
+            "volume"
+        };
         Ok(json!({
             "kind": kind,
             "dims": analysis.dims(),
@@ -162,7 +174,10 @@ impl Analysis {
     /// Finds the lungs and plans the tiles. `progress` gets 0…1.
     pub fn prepare(&mut self, engine: &Engine, progress: &js_sys::Function) -> Result<(), JsError> {
         let manifest = engine.manifest()?;
-        let analysis = self.inner.as_mut().ok_or_else(|| thrown("this analysis is finished"))?;
+        let analysis = self
+            .inner
+            .as_mut()
+            .ok_or_else(|| thrown("this analysis is finished"))?;
         let mut report = |part: f32| {
             // A listener that throws is its own business.
             let _ = progress.call1(&JsValue::NULL, &part.into());
@@ -187,7 +202,10 @@ impl Analysis {
             Networks::Cpu(networks) => run(analysis, networks, tile).await,
             Networks::Gpu(networks, gpu) => {
                 let bytes = run(analysis, networks, tile).await?;
-                let trouble = gpu.trouble.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let trouble = gpu
+                    .trouble
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
                 match &*trouble {
                     Some(text) => Err(thrown(text)),
                     None => Ok(bytes),
@@ -198,13 +216,19 @@ impl Analysis {
 
     /// Takes a tile's bytes.
     pub fn merge(&mut self, tile: usize, bytes: &[u8]) -> Result<(), JsError> {
-        let analysis = self.inner.as_mut().ok_or_else(|| thrown("this analysis is finished"))?;
+        let analysis = self
+            .inner
+            .as_mut()
+            .ok_or_else(|| thrown("this analysis is finished"))?;
         analysis.merge(tile, bytes).map_err(thrown)
     }
 
     /// Makes masks and report; the analysis is over then.
     pub fn finish(&mut self, engine: &Engine) -> Result<Outcome, JsError> {
-        let analysis = self.inner.take().ok_or_else(|| thrown("this analysis is finished"))?;
+        let analysis = self
+            .inner
+            .take()
+            .ok_or_else(|| thrown("this analysis is finished"))?;
         let device = match &engine.networks {
             Networks::Gpu(_, gpu) => gpu.name.as_str(),
             Networks::Cpu(_) => "CPU (WebAssembly)",

@@ -73,11 +73,17 @@ struct Pair {
 
 fn pairs(images: &Path, truth: &Path) -> Result<Vec<Pair>, Box<dyn Error>> {
     let listing = fs::read_dir(images).map_err(|e| format!("{}: {e}", images.display()))?;
-    let mut inputs: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut inputs: Vec<PathBuf> = listing
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     inputs.sort();
     let mut found = Vec::new();
     for input in inputs {
-        let name = input.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = input
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let stem = io::case_name(&name);
         if name.ends_with(".nii") || name.ends_with(".nii.gz") {
             // Masks may lie beside the scans.
@@ -87,7 +93,9 @@ fn pairs(images: &Path, truth: &Path) -> Result<Vec<Pair>, Box<dyn Error>> {
             let case = stem.strip_suffix("_ct").unwrap_or(&stem).to_string();
             let names = [format!("{case}_infection"), stem.clone()];
             let endings = [".nii.gz", ".nii"];
-            let options = names.iter().flat_map(|n| endings.map(|e| truth.join(format!("{n}{e}"))));
+            let options = names
+                .iter()
+                .flat_map(|n| endings.map(|e| truth.join(format!("{n}{e}"))));
             let file = options.into_iter().find(|p| p.is_file() && *p != input);
             let truth = file.ok_or_else(|| format!("{}: no truth for {case}", truth.display()))?;
             found.push(Pair {
@@ -130,18 +138,29 @@ fn slices<B: Kernels>(session: &mut Session<B>, pairs: &[Pair]) -> Result<Value,
     let (mut measures, mut plain, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for pair in pairs {
         let outcome = session.analyse(&pair.input, None)?;
-        let Some(file) = outcome.files.iter().find(|f| f.name.ends_with("_infnet.png")) else {
+        let Some(file) = outcome
+            .files
+            .iter()
+            .find(|f| f.name.ends_with("_infnet.png"))
+        else {
             continue;
         };
         let map = picture(&file.name, &file.bytes)?;
         let name = pair.truth.to_string_lossy();
-        let truth = picture(&name, &fs::read(&pair.truth).map_err(|e| format!("{name}: {e}"))?)?;
+        let truth = picture(
+            &name,
+            &fs::read(&pair.truth).map_err(|e| format!("{name}: {e}"))?,
+        )?;
         if truth.size() != map.size() {
             let (found, expected) = (truth.size(), map.size());
             return Err(format!("{name}: is {found:?} pixels, its slice {expected:?}").into());
         }
         let predicted: Vec<u8> = map.data().iter().map(|&v| u8::from(v >= 128)).collect();
-        let true_: Vec<u8> = truth.data().iter().map(|&v| u8::from(v > toolbox::TRUTH_ABOVE)).collect();
+        let true_: Vec<u8> = truth
+            .data()
+            .iter()
+            .map(|&v| u8::from(v > toolbox::TRUTH_ABOVE))
+            .collect();
         let dice = Confusion::of(&predicted, &true_)?.dsc();
         let stretched = toolbox::to_map(&map.map(f32::from));
         let measured = toolbox::measure(&stretched, &truth);
@@ -173,18 +192,29 @@ fn volumes<B: Kernels>(
         let Some(case) = &pair.case else {
             return Err(format!("{}: slices and scans in one folder", pair.input.display()).into());
         };
-        let lungs = args.lungs_dir.as_ref().map(|d| d.join(format!("{case}_lungs.nii.gz")));
+        let lungs = args
+            .lungs_dir
+            .as_ref()
+            .map(|d| d.join(format!("{case}_lungs.nii.gz")));
         let outcome = session.analyse(&pair.input, lungs.as_deref())?;
         let file = |suffix: &str| -> Result<Volume<u8>, Box<dyn Error>> {
             let found = outcome.files.iter().find(|f| f.name.ends_with(suffix));
             let found = found.ok_or_else(|| format!("{case}: the analysis gave no {suffix}"))?;
-            Ok(io::nifti::read_labels(&found.name, &found.bytes, &Limits::default())?)
+            Ok(io::nifti::read_labels(
+                &found.name,
+                &found.bytes,
+                &Limits::default(),
+            )?)
         };
         let truth = labels(&pair.truth)?;
         let mask = file(&format!("_{network}.nii.gz"))?;
         if truth.dims != mask.dims {
             let (found, expected) = (truth.dims, mask.dims);
-            return Err(format!("{}: {found:?} voxels, the scan {expected:?}", pair.truth.display()).into());
+            return Err(format!(
+                "{}: {found:?} voxels, the scan {expected:?}",
+                pair.truth.display()
+            )
+            .into());
         }
         let counts = Confusion::of(&mask.data, &truth.data)?;
         let by_slice = slice_dice(&mask.data, &truth.data, mask.dims[0] * mask.dims[1])?;
@@ -192,7 +222,13 @@ fn volumes<B: Kernels>(
         let name = pair.input.to_string_lossy();
         let scan = io::nifti::read(&name, &fs::read(&pair.input)?, &Limits::default())?;
         let lung = file("_lungs.nii.gz")?;
-        let bright = threshold_baseline(&scan.hu.data, &lung.data, scan.hu.dims, scan.hu.spacing(), OPENING_MM);
+        let bright = threshold_baseline(
+            &scan.hu.data,
+            &lung.data,
+            scan.hu.dims,
+            scan.hu.spacing(),
+            OPENING_MM,
+        );
         let simple = Confusion::of(&bright, &truth.data)?;
         let inside = lung.data.iter().filter(|&&v| v != 0).count().max(1) as f64;
         let share = (counts.tp + counts.fp) as f64 / inside * 100.0;
@@ -204,15 +240,22 @@ fn volumes<B: Kernels>(
             counts.psc().unwrap_or(f64::NAN),
             simple.dsc(),
         );
-        rows.push(json!({"case": case, "dice": counts.dsc(), "sensitivity": counts.sen(),
+        rows.push(
+            json!({"case": case, "dice": counts.dsc(), "sensitivity": counts.sen(),
             "precision": counts.psc(), "specificity": counts.spc(), "slice_dice": per_slice,
-            "percent_of_lung": share, "threshold_dice": simple.dsc()}));
+            "percent_of_lung": share, "threshold_dice": simple.dsc()}),
+        );
         ours.push(Scores::new(&counts, None));
         baseline.push(Scores::new(&simple, None));
     }
     let (mean, simple) = (Scores::mean(&ours), Scores::mean(&baseline));
     if let (Some(m), Some(s)) = (&mean, &simple) {
-        println!("mean Dice over {} scans: {:.4}  | −500 HU: {:.4}", ours.len(), m.dsc, s.dsc);
+        println!(
+            "mean Dice over {} scans: {:.4}  | −500 HU: {:.4}",
+            ours.len(),
+            m.dsc,
+            s.dsc
+        );
     }
     Ok(json!({"mean": mean, "threshold_mean": simple, "cases": rows}))
 }

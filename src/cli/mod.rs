@@ -3,11 +3,11 @@
 //! Exit codes: 0 done, 1 something failed (one line for each on standard error), 2 usage.
 
 mod evaluate;
+#[cfg(feature = "train")]
+mod pack;
 mod phantom;
 mod segment;
 mod serve;
-#[cfg(feature = "train")]
-mod pack;
 #[cfg(feature = "train")]
 mod train;
 

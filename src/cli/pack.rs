@@ -65,7 +65,11 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
         .collect();
     let values = quant::fold(&values, quant::epsilon);
     let (network, config, input) = describe(args)?;
-    let thresholds = args.thresholds.iter().map(|text| threshold(text)).collect::<Result<_, _>>()?;
+    let thresholds = args
+        .thresholds
+        .iter()
+        .map(|text| threshold(text))
+        .collect::<Result<_, _>>()?;
     let mut manifest = match args.models.join("manifest.json").is_file() {
         true => read_manifest(&args.models)?,
         false => Manifest {
@@ -106,7 +110,10 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
         manifest.models.push(entry);
     }
     manifest.models.sort_by(|a, b| a.name.cmp(&b.name));
-    write_atomically(&args.models.join("manifest.json"), manifest.to_json()?.as_bytes())?;
+    write_atomically(
+        &args.models.join("manifest.json"),
+        manifest.to_json()?.as_bytes(),
+    )?;
     Ok(())
 }
 
@@ -123,14 +130,22 @@ fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<
                 side: args.side,
                 ..InfNetConfig::web()
             };
-            (Network::Infnet, serde_json::to_value(&config)?, plane(args.side))
+            (
+                Network::Infnet,
+                serde_json::to_value(&config)?,
+                plane(args.side),
+            )
         }
         NetworkArg::Classes => {
             let config = ClassesConfig {
                 side: args.side,
                 ..ClassesConfig::web()
             };
-            (Network::Classes, serde_json::to_value(&config)?, plane(args.side))
+            (
+                Network::Classes,
+                serde_json::to_value(&config)?,
+                plane(args.side),
+            )
         }
         NetworkArg::Normnet => {
             let frame = FrameConfig::web();
@@ -141,12 +156,19 @@ fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<
                 overlap: None,
                 peak_bytes: None,
             };
-            (Network::Normnet, serde_json::to_value(NormNetConfig::web())?, input)
+            (
+                Network::Normnet,
+                serde_json::to_value(NormNetConfig::web())?,
+                input,
+            )
         }
     })
 }
 
 fn threshold(text: &str) -> Result<(String, f64), String> {
-    let parsed = text.split_once('=').and_then(|(name, v)| Some((name.to_string(), v.parse().ok()?)));
-    parsed.ok_or_else(|| format!("--threshold {text}: write name=value, for instance infection=0.5"))
+    let parsed = text
+        .split_once('=')
+        .and_then(|(name, v)| Some((name.to_string(), v.parse().ok()?)));
+    parsed
+        .ok_or_else(|| format!("--threshold {text}: write name=value, for instance infection=0.5"))
 }

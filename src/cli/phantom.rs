@@ -39,8 +39,14 @@ pub fn run(args: &PhantomArgs) -> Result<(), Box<dyn Error>> {
     let phantom = generate(&PhantomConfig::demo(args.seed, args.lesions, args.piece));
     for (path, bytes) in [
         (name.clone(), write_hu(&phantom.hu, gz)),
-        (format!("{stem}_lungs_truth{ending}"), write_labels(&phantom.lungs, gz)),
-        (format!("{stem}_lesions_truth{ending}"), write_labels(&phantom.lesions, gz)),
+        (
+            format!("{stem}_lungs_truth{ending}"),
+            write_labels(&phantom.lungs, gz),
+        ),
+        (
+            format!("{stem}_lesions_truth{ending}"),
+            write_labels(&phantom.lesions, gz),
+        ),
     ] {
         super::segment::write(&PathBuf::from(&path), &bytes)?;
         println!("{path}");

@@ -136,10 +136,18 @@ pub fn models_folder(given: Option<&Path>) -> Result<PathBuf, String> {
     }
     let mut places = vec![PathBuf::from("models")];
     if let Ok(program) = std::env::current_exe() {
-        places.extend(program.ancestors().skip(1).take(4).map(|f| f.join("models")));
+        places.extend(
+            program
+                .ancestors()
+                .skip(1)
+                .take(4)
+                .map(|f| f.join("models")),
+        );
     }
     places.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
-    let found = places.into_iter().find(|f| f.join("manifest.json").is_file());
+    let found = places
+        .into_iter()
+        .find(|f| f.join("manifest.json").is_file());
     found.ok_or_else(|| "no models folder found: give one with --models".to_string())
 }
 
@@ -185,7 +193,11 @@ pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn all<B: Kernels>(args: &SegmentArgs, device: B::Device, name: &str) -> Result<(), Box<dyn Error>> {
+fn all<B: Kernels>(
+    args: &SegmentArgs,
+    device: B::Device,
+    name: &str,
+) -> Result<(), Box<dyn Error>> {
     let mut session = Session::<B>::open(args, device, name)?;
     fs::create_dir_all(&args.out).map_err(|e| format!("{}: {e}", args.out.display()))?;
     let mut failed = 0;
@@ -213,7 +225,11 @@ pub struct Session<'a, B: Kernels> {
 
 impl<'a, B: Kernels> Session<'a, B> {
     /// Reads the manifest; weights are loaded when they are needed.
-    pub fn open(args: &'a SegmentArgs, device: B::Device, name: &str) -> Result<Self, Box<dyn Error>> {
+    pub fn open(
+        args: &'a SegmentArgs,
+        device: B::Device,
+        name: &str,
+    ) -> Result<Self, Box<dyn Error>> {
         let folder = models_folder(args.networks.models.as_deref())?;
         let manifest = read_manifest(&folder)?;
         Ok(Session {
@@ -238,7 +254,11 @@ impl<'a, B: Kernels> Session<'a, B> {
     }
 
     /// Analyses one file, with progress on a terminal.
-    pub fn analyse(&mut self, input: &Path, lungs: Option<&Path>) -> Result<Outcome, Box<dyn Error>> {
+    pub fn analyse(
+        &mut self,
+        input: &Path,
+        lungs: Option<&Path>,
+    ) -> Result<Outcome, Box<dyn Error>> {
         let name = input.to_string_lossy();
         let limits = Limits::default();
         let bytes = fs::read(input).map_err(|e| format!("{name}: {e}"))?;

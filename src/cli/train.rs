@@ -1,8 +1,8 @@
 //! `pleura train`: the networks' training runs.
 
 use crate::infnet::data::{self, Sample};
-use crate::infnet::train::{Sources, TrainConfig, fresh, train};
 use crate::infnet::slices::Orientation;
+use crate::infnet::train::{Sources, TrainConfig, fresh, train};
 use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, import, semi, slices, train_classes};
 use crate::metrics::Confusion;
 use crate::nn::kernels::{Kernels, TrainKernels};
@@ -130,7 +130,10 @@ const NO_CUDA: &str = "this build has no CUDA: build with --features cuda";
 fn show(p: Progress) {
     let left = p.left.as_secs();
     let (minutes, seconds) = (left / 60, left % 60);
-    println!("step {}/{}  loss {:.4}  {minutes}:{seconds:02} left", p.step, p.steps, p.loss);
+    println!(
+        "step {}/{}  loss {:.4}  {minutes}:{seconds:02} left",
+        p.step, p.steps, p.loss
+    );
 }
 
 /// Arguments of `train semi`.
@@ -340,7 +343,9 @@ fn parse_fold(text: &str) -> Result<(usize, usize), String> {
         .and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
     match parts {
         Some((k, n)) if n >= 2 && k < n => Ok((k, n)),
-        _ => Err(format!("--fold {text}: write K/N with 0 ≤ K < N, for instance 0/5")),
+        _ => Err(format!(
+            "--fold {text}: write K/N with 0 ≤ K < N, for instance 0/5"
+        )),
     }
 }
 
@@ -408,7 +413,9 @@ fn measure<B: Kernels>(
         let input = slices::network_input(&sample.image, side);
         let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
         let logits = net.forward(input).s3;
-        let p = burn::tensor::activation::sigmoid(logits).into_data().convert::<f32>();
+        let p = burn::tensor::activation::sigmoid(logits)
+            .into_data()
+            .convert::<f32>();
         let p = Plane::new(p.to_vec::<f32>().unwrap_or_default(), [side, side])
             .map_err(|e| TrainError::data(out, e.to_string()))?;
         let p = p.resize_bilinear(sample.image.size());
@@ -418,8 +425,14 @@ fn measure<B: Kernels>(
         rows.push(serde_json::json!({"name": sample.name, "dice": dice}));
     }
     let mean = rows.iter().filter_map(|r| r["dice"].as_f64()).sum::<f64>() / rows.len() as f64;
-    println!("mean Dice at 0.5 over {} held-back slices: {mean:.4}", rows.len());
+    println!(
+        "mean Dice at 0.5 over {} held-back slices: {mean:.4}",
+        rows.len()
+    );
     let json = serde_json::json!({"mean_dice": mean, "cases": rows});
-    write_atomically(&out.join("held_back.json"), serde_json::to_string_pretty(&json)?.as_bytes())?;
+    write_atomically(
+        &out.join("held_back.json"),
+        serde_json::to_string_pretty(&json)?.as_bytes(),
+    )?;
     Ok(())
 }

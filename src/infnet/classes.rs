@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// What the class network is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassesConfig {
-    /// Channels of the first level; the paper's 64 double to 512. Default 16.
+    /// Channels of the first level; the paper's 64 double to 512.
     pub width: usize,
     /// Side of the square input, a multiple of 16.
     pub side: usize,
@@ -90,7 +90,12 @@ impl<B: Backend> ClassesNet<B> {
             up: up
                 .map(|[input, output]| Double::new(build, [input, input / 2, output]))
                 .into(),
-            outc: Conv2d::new(build, ConvShape::new(w, LABELS.len(), 1), true, Init::Default),
+            outc: Conv2d::new(
+                build,
+                ConvShape::new(w, LABELS.len(), 1),
+                true,
+                Init::Default,
+            ),
         }
     }
 }
@@ -107,7 +112,9 @@ impl<B: Kernels> ClassesNet<B> {
         levels.pop();
         for up in &self.up {
             let risen = scale(x, (2, 1), Align::Corners);
-            let skip = levels.pop().unwrap_or_else(|| unreachable!("a level for each step up"));
+            let skip = levels
+                .pop()
+                .unwrap_or_else(|| unreachable!("a level for each step up"));
             x = up.forward(Tensor::cat(vec![skip, risen], 1));
         }
         self.outc.forward(x)

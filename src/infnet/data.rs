@@ -31,9 +31,10 @@ pub fn images(folder: &Path) -> Result<Vec<(String, PathBuf)>, TrainError> {
     for entry in fs::read_dir(folder).map_err(TrainError::file(folder))? {
         let path = entry.map_err(TrainError::file(folder))?.path();
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-        if let (Some(stem), "png" | "jpg" | "jpeg") =
-            (path.file_stem().and_then(|s| s.to_str()), ending.to_ascii_lowercase().as_str())
-        {
+        if let (Some(stem), "png" | "jpg" | "jpeg") = (
+            path.file_stem().and_then(|s| s.to_str()),
+            ending.to_ascii_lowercase().as_str(),
+        ) {
             found.push((stem.to_string(), path.clone()));
         }
     }
@@ -48,7 +49,8 @@ pub fn images(folder: &Path) -> Result<Vec<(String, PathBuf)>, TrainError> {
 pub fn grey(path: &Path) -> Result<Plane<u8>, TrainError> {
     let bytes = fs::read(path).map_err(TrainError::file(path))?;
     let name = path.to_string_lossy();
-    let image = crate::io::image::read(&name, &bytes, &Default::default()).map_err(|e| TrainError::data(path, e.to_string()))?;
+    let image = crate::io::image::read(&name, &bytes, &Default::default())
+        .map_err(|e| TrainError::data(path, e.to_string()))?;
     let size = [image.width() as usize, image.height() as usize];
     Plane::new(image.into_raw(), size).map_err(|e| TrainError::data(path, e.to_string()))
 }
@@ -94,7 +96,12 @@ pub fn groups(samples: &[Sample]) -> Vec<usize> {
             let small = s.image.resize_bilinear([THUMB, THUMB]);
             let values: Vec<f64> = small.data().iter().map(|&v| f64::from(v)).collect();
             let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let norm = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>().sqrt().max(1e-9);
+            let norm = values
+                .iter()
+                .map(|v| (v - mean).powi(2))
+                .sum::<f64>()
+                .sqrt()
+                .max(1e-9);
             values.iter().map(|v| (v - mean) / norm).collect()
         })
         .collect();
@@ -104,7 +111,10 @@ pub fn groups(samples: &[Sample]) -> Vec<usize> {
             let r: f64 = thumbs[i].iter().zip(&thumbs[j]).map(|(a, b)| a * b).sum();
             if r > ALIKE {
                 let (from, to) = (group[i].max(group[j]), group[i].min(group[j]));
-                group.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
+                group
+                    .iter_mut()
+                    .filter(|g| **g == from)
+                    .for_each(|g| *g = to);
             }
         }
     }
@@ -200,7 +210,11 @@ impl Warp {
             // Half of the spread in common, a third by axis.
             rng.random_range(-1.0f32..=1.0) * 0.5 * (high - low)
         };
-        let (common, x, y) = (scale() + 0.5 * (a.scale[0] * a.scale[1]).ln(), scale() / 3.0, scale() / 3.0);
+        let (common, x, y) = (
+            scale() + 0.5 * (a.scale[0] * a.scale[1]).ln(),
+            scale() / 3.0,
+            scale() / 3.0,
+        );
         let (sx, sy) = ((-common - x).exp(), (-common - y).exp());
         let angle = rng.random_range(-1.0f32..=1.0) * a.rotation.to_radians();
         let (sin, cos) = angle.sin_cos();
@@ -220,7 +234,8 @@ impl Warp {
             }
         }
         let shift = [0, 1].map(|_| rng.random_range(-1.0f32..=1.0) * a.shift);
-        let controls = std::array::from_fn(|_| [gaussian(rng) * a.elastic, gaussian(rng) * a.elastic]);
+        let controls =
+            std::array::from_fn(|_| [gaussian(rng) * a.elastic, gaussian(rng) * a.elastic]);
         Warp {
             matrix,
             shift,
@@ -231,8 +246,14 @@ impl Warp {
     fn source(&self, x: f32, y: f32) -> [f32; 2] {
         let m = &self.matrix;
         let grid = (CONTROL - 1) as f32;
-        let (gx, gy) = (((x + 0.5) * grid).clamp(0.0, grid), ((y + 0.5) * grid).clamp(0.0, grid));
-        let (ix, iy) = ((gx as usize).min(CONTROL - 2), (gy as usize).min(CONTROL - 2));
+        let (gx, gy) = (
+            ((x + 0.5) * grid).clamp(0.0, grid),
+            ((y + 0.5) * grid).clamp(0.0, grid),
+        );
+        let (ix, iy) = (
+            (gx as usize).min(CONTROL - 2),
+            (gy as usize).min(CONTROL - 2),
+        );
         let (fx, fy) = (gx - ix as f32, gy - iy as f32);
         std::array::from_fn(|axis| {
             let at = |dx: usize, dy: usize| self.controls[(iy + dy) * CONTROL + ix + dx][axis];
@@ -248,7 +269,10 @@ impl Warp {
         (0..side * side)
             .map(|i| {
                 let [x, y] = self.source(unit(i % side), unit(i / side));
-                [(x + 0.5) * width as f32 - 0.5, (y + 0.5) * height as f32 - 0.5]
+                [
+                    (x + 0.5) * width as f32 - 0.5,
+                    (y + 0.5) * height as f32 - 0.5,
+                ]
             })
             .collect()
     }
@@ -282,7 +306,11 @@ pub(crate) fn sample_nearest(plane: &Plane<u8>, positions: &[[f32; 2]]) -> Vec<u
     let at = |&[x, y]: &[f32; 2]| {
         let (x, y) = (x.round() as i32, y.round() as i32);
         let inside = x >= 0 && y >= 0 && x < w && y < h;
-        if inside { plane.data()[(y * w + x) as usize] } else { 0 }
+        if inside {
+            plane.data()[(y * w + x) as usize]
+        } else {
+            0
+        }
     };
     positions.iter().map(at).collect()
 }
@@ -335,11 +363,17 @@ impl Batch {
         let positions = warp.positions(side, sample_.image.size());
         let mut image = sample(&sample_.image, &positions);
         jitter(&mut image, augment, rng);
-        let target: Vec<f32> = sample(&sample_.target, &positions).iter().map(|v| v / 255.0).collect();
+        let target: Vec<f32> = sample(&sample_.target, &positions)
+            .iter()
+            .map(|v| v / 255.0)
+            .collect();
         let mut weight = weight_map(&target, side);
         if let Some(confidence) = &sample_.confidence {
             let belief = sample(confidence, &positions);
-            weight.iter_mut().zip(belief).for_each(|(w, b)| *w *= b / 255.0);
+            weight
+                .iter_mut()
+                .zip(belief)
+                .for_each(|(w, b)| *w *= b / 255.0);
         }
         self.image.extend(normalised(&image));
         self.edge.extend(outline(&target, side));
@@ -356,7 +390,11 @@ pub(crate) fn jitter(image: &mut [f32], a: &Augment, rng: &mut StdRng) {
     let noise = rng.random_range(0.0f32..=1.0) * a.noise;
     let gain = 255.0 / (high - low);
     for v in image.iter_mut() {
-        let grain = if noise > 0.0 { noise * gaussian(rng) } else { 0.0 };
+        let grain = if noise > 0.0 {
+            noise * gaussian(rng)
+        } else {
+            0.0
+        };
         *v = ((*v - low) * gain + grain).clamp(0.0, 255.0);
     }
 }

@@ -93,11 +93,19 @@ fn published(name: &str) -> String {
                 "convs" => {
                     let (index, rest) = split(&rest, 1);
                     let i = index[0];
-                    leaf(&rest, &format!("{block}.convs.{i}"), &format!("{block}.bns.{i}"))
+                    leaf(
+                        &rest,
+                        &format!("{block}.convs.{i}"),
+                        &format!("{block}.bns.{i}"),
+                    )
                 }
                 conv => {
                     let norm = conv.replace("conv", "bn");
-                    leaf(&rest, &format!("{block}.{conv}"), &format!("{block}.{norm}"))
+                    leaf(
+                        &rest,
+                        &format!("{block}.{conv}"),
+                        &format!("{block}.{norm}"),
+                    )
                 }
             }
         }
@@ -156,7 +164,11 @@ fn lite0(name: &str) -> String {
         "depthwise" => ("_depthwise_conv", "_bn1"),
         _ => ("_project_conv", "_bn2"),
     };
-    leaf(&rest, &format!("{block}.{conv}"), &format!("{block}.{norm}"))
+    leaf(
+        &rest,
+        &format!("{block}.{conv}"),
+        &format!("{block}.{norm}"),
+    )
 }
 
 /// Turns every k×k kernel of `[…, k, k]` by 180°, see [`super::lite0`].
@@ -189,11 +201,13 @@ pub fn encoder<B: Backend>(
 ) -> Result<InfNet<B>, TrainError> {
     let dict = StateDict::read(path)?;
     let mut keep = crate::nn::params::read(&net);
-    fill(net, |name, shape| match (name.starts_with("encoder"), backbone) {
-        (false, _) => Ok(keep.remove(name).map(|(_, v)| v).unwrap_or_default()),
-        (true, Backbone::Res2net50) => dict.get(path, &published(name), shape),
-        (true, Backbone::EfficientnetLite0) => {
-            Ok(turn(dict.get(path, &lite0(name), shape)?, shape))
+    fill(net, |name, shape| {
+        match (name.starts_with("encoder"), backbone) {
+            (false, _) => Ok(keep.remove(name).map(|(_, v)| v).unwrap_or_default()),
+            (true, Backbone::Res2net50) => dict.get(path, &published(name), shape),
+            (true, Backbone::EfficientnetLite0) => {
+                Ok(turn(dict.get(path, &lite0(name), shape)?, shape))
+            }
         }
     })
 }
@@ -234,7 +248,10 @@ mod tests {
             "ra2_conv4.bn.weight",
             "edge_conv4.conv.weight",
         ] {
-            assert!(names.contains(expected), "{expected} is not among the names");
+            assert!(
+                names.contains(expected),
+                "{expected} is not among the names"
+            );
         }
     }
 

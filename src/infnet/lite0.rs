@@ -74,14 +74,20 @@ impl<B: Kernels> Lite0<B> {
         });
         let mut done = 0;
         self.taps.map(|tap| {
-            let y = outputs.nth(tap - done).unwrap_or_else(|| unreachable!("taps are blocks"));
+            let y = outputs
+                .nth(tap - done)
+                .unwrap_or_else(|| unreachable!("taps are blocks"));
             done = tap + 1;
             y
         })
     }
 }
 
-fn unit<B: Backend>(build: &mut Builder<B>, shape: ConvShape, activation: Activation) -> ConvUnit<B> {
+fn unit<B: Backend>(
+    build: &mut Builder<B>,
+    shape: ConvShape,
+    activation: Activation,
+) -> ConvUnit<B> {
     ConvUnit::with(build, shape, activation, Init::FanOut, NORM)
 }
 
@@ -103,7 +109,9 @@ impl<B: Backend> Block<B> {
         expand: usize,
     ) -> Self {
         let wide = input * expand;
-        let depthwise = ConvShape::new(wide, wide, kernel).stride(stride).depthwise();
+        let depthwise = ConvShape::new(wide, wide, kernel)
+            .stride(stride)
+            .depthwise();
         Block {
             expand: (expand > 1)
                 .then(|| unit(build, ConvShape::new(input, wide, 1), Activation::Relu6)),

@@ -115,7 +115,13 @@ mod tests {
             .collect();
         let weight = plane(weight_map(&target, 4));
         let value = |mode| {
-            structure(plane(logits.clone()), plane(target.clone()), weight.clone(), mode).into_scalar()
+            structure(
+                plane(logits.clone()),
+                plane(target.clone()),
+                weight.clone(),
+                mode,
+            )
+            .into_scalar()
         };
         let iou = 0.582548;
         assert!((value(Bce::Weighted) - iou - 0.790875).abs() < 2e-6);

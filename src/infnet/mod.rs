@@ -29,7 +29,6 @@ pub mod train;
 #[cfg(feature = "train")]
 pub mod train_classes;
 
-
 use crate::nn::Builder;
 use crate::nn::kernels::Kernels;
 use crate::nn::resize::{Align, bilinear, scale};
@@ -243,7 +242,11 @@ impl<B: Kernels> InfNet<B> {
         };
         tap("global", &global);
 
-        let down = |by| self.parts.edge.then(|| scale(edges.clone(), (1, by), Align::Centers));
+        let down = |by| {
+            self.parts
+                .edge
+                .then(|| scale(edges.clone(), (1, by), Align::Centers))
+        };
         let reverse = self.parts.reverse;
         let coarse = scale(global.clone(), (1, 4), Align::Centers);
         let (r5, s5) = self.ra5.forward(f5, coarse, down(8), reverse);

@@ -90,7 +90,9 @@ impl<B: Backend> Block<B> {
         Block {
             conv1: ConvUnit::encoder(build, ConvShape::new(input, width * SCALE, 1), relu),
             convs: (1..SCALE)
-                .map(|_| ConvUnit::encoder(build, ConvShape::new(width, width, 3).stride(stride), relu))
+                .map(|_| {
+                    ConvUnit::encoder(build, ConvShape::new(width, width, 3).stride(stride), relu)
+                })
                 .collect(),
             conv3: ConvUnit::encoder(build, ConvShape::new(width * SCALE, output, 1), linear),
             shortcut: first

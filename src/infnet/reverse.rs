@@ -43,7 +43,11 @@ impl<B: Backend> ReverseAttention<B> {
             Activation::None,
         )];
         for layer in 0..s.layers {
-            let input = if layer == 0 { s.width + s.edge } else { s.width };
+            let input = if layer == 0 {
+                s.width + s.edge
+            } else {
+                s.width
+            };
             let shape = ConvShape::new(input, s.width, s.kernel);
             convs.push(ConvUnit::new(build, shape, Activation::Relu));
         }

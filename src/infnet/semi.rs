@@ -1,12 +1,12 @@
 //! Semi-Inf-Net: pseudo-labels for unlabelled slices (paper §III-F, SPEC A.14).
 //!
-//! A teacher labels every slice, averaged over the eight orientations; its probabilities are
-//! sharpened, believed by how sure it is, and 0 outside the lungs. The student learns from doctor
-//! and teacher by halves.
+//! A teacher labels every slice, averaged over orientations; its probabilities are sharpened,
+//! believed by how sure it is, and 0 outside the lungs. The student learns from doctor and
+//! teacher in equal shares.
 
+use super::InfNet;
 use super::data::{Sample, grey, images};
 use super::slices::{Harmonisation, Orientation, histogram, network_input};
-use super::InfNet;
 use crate::grid::dilate;
 use crate::nn::kernels::Kernels;
 use crate::plane::Plane;
@@ -42,7 +42,9 @@ pub fn unlabelled(folder: &Path, stride: usize) -> Result<Vec<Sample>, TrainErro
             continue;
         }
         let image = grey(&path)?;
-        let sum = histograms.entry(patient(&name).to_string()).or_insert([0u64; 256]);
+        let sum = histograms
+            .entry(patient(&name).to_string())
+            .or_insert([0u64; 256]);
         for (total, count) in sum.iter_mut().zip(histogram(image.data())) {
             *total += count;
         }
@@ -57,8 +59,10 @@ pub fn unlabelled(folder: &Path, stride: usize) -> Result<Vec<Sample>, TrainErro
             confidence: None,
         });
     }
-    let maps: BTreeMap<String, Harmonisation> =
-        histograms.into_iter().map(|(p, h)| (p, Harmonisation::estimate(&h))).collect();
+    let maps: BTreeMap<String, Harmonisation> = histograms
+        .into_iter()
+        .map(|(p, h)| (p, Harmonisation::estimate(&h)))
+        .collect();
     let mut kept = Vec::new();
     for mut sample in found.into_iter().step_by(stride.max(1)) {
         if let Some(map) = maps.get(patient(&sample.name)) {
@@ -83,8 +87,13 @@ pub fn predict<B: Kernels>(
         let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
         let map = sigmoid(net.forward(input).s3).into_data().convert::<f32>();
         let values = map.to_vec::<f32>().unwrap_or_default();
-        let square = Plane::from_fn([side; 2], |x, y| values.get(y * side + x).copied().unwrap_or(0.0));
-        let back = orientation.inverse().apply(&square).resize_bilinear(image.size());
+        let square = Plane::from_fn([side; 2], |x, y| {
+            values.get(y * side + x).copied().unwrap_or(0.0)
+        });
+        let back = orientation
+            .inverse()
+            .apply(&square)
+            .resize_bilinear(image.size());
         for (total, value) in sum.data_mut().iter_mut().zip(back.data()) {
             *total += value / orientations.len() as f32;
         }
@@ -95,7 +104,12 @@ pub fn predict<B: Kernels>(
 /// Turns a slice with its lung mask as target into one with the teacher's opinion as target.
 pub fn pseudo_label(mut sample: Sample, probability: &Plane<f32>) -> Sample {
     let [w, h] = sample.image.size();
-    let lungs: Vec<u8> = sample.target.data().iter().map(|&v| u8::from(v > 127)).collect();
+    let lungs: Vec<u8> = sample
+        .target
+        .data()
+        .iter()
+        .map(|&v| u8::from(v > 127))
+        .collect();
     let near = dilate(&lungs, [w, h, 1], [MARGIN, MARGIN, 0]);
     let sharpened = |p: f32| {
         let (yes, no) = (p.powf(SHARPEN), (1.0 - p).powf(SHARPEN));

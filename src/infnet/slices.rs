@@ -3,8 +3,9 @@
 //! The network knows slices as COVID-SemiSeg has them: 8-bit, windowed, cropped to the lungs,
 //! squeezed to a square without regard to aspect (Fan et al. 2020, section III; the published
 //! loader), normalised with ImageNet's mean and deviation. A slice of a volume is brought to that
-//! form by [`grey`] and [`Crop`]; an image of any size is taken whole, after its grey
-//! levels were [harmonised](Harmonisation). [`network_input`] does the rest for both.
+//! form by [`grey`] and [`Crop`]; an image of any size is taken whole, its grey levels as they
+//! are. [`network_input`] does the rest for both. [`Harmonisation`] brings slices of another
+//! window to the labelled ones' grey levels before they are pseudo-labelled.
 //!
 //! The way back is a bilinear resize of the network's square: [`Crop::paste`] puts it into a slice,
 //! [`Plane::resize_bilinear`](crate::plane::Plane) with the image's size serves an image.

@@ -165,7 +165,11 @@ pub fn train<B: TrainKernels>(
         };
         adam.init::<Autodiff<B>, InfNet<Autodiff<B>>>()
     };
-    let mode = if config.weighted { Bce::Weighted } else { Bce::Plain };
+    let mode = if config.weighted {
+        Bce::Weighted
+    } else {
+        Bce::Plain
+    };
     let run = Run {
         steps: config.steps,
         ema: config.ema,
@@ -189,7 +193,10 @@ pub fn train<B: TrainKernels>(
             // The model's own: a resumed one has the parameter ids of its checkpoint.
             let encoder = list_param_ids(&model.encoder);
             let of_encoder = GradientsParams::from_params(&mut grads, model, &encoder);
-            (value, vec![of_encoder, GradientsParams::from_grads(grads, model)])
+            (
+                value,
+                vec![of_encoder, GradientsParams::from_grads(grads, model)],
+            )
         },
         &|step| config.rates.map(|rate| rate * config.decay(step)).to_vec(),
         device,

@@ -130,7 +130,8 @@ pub fn train<B: TrainKernels>(
     device: &B::Device,
     report: &mut dyn FnMut(Progress),
 ) -> Result<ClassesNet<B>, TrainError> {
-    let start = ClassesNet::<Autodiff<B>>::new(&mut Builder::training(config.seed, device), &config.net);
+    let start =
+        ClassesNet::<Autodiff<B>>::new(&mut Builder::training(config.seed, device), &config.net);
     let run = Run {
         steps: config.steps,
         ema: config.ema,
@@ -138,7 +139,9 @@ pub fn train<B: TrainKernels>(
         note: serde_json::to_string(config).unwrap_or_default(),
     };
     let adam = || {
-        let adam = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(1e-4);
+        let adam = AdamWConfig::new()
+            .with_epsilon(1e-8)
+            .with_weight_decay(1e-4);
         vec![adam.init::<Autodiff<B>, ClassesNet<Autodiff<B>>>()]
     };
     run.train(
@@ -155,7 +158,10 @@ pub fn train<B: TrainKernels>(
             let cross = bce(logits, planes(batch.target, 3)) * weight.clone();
             let loss = cross.sum() / weight.sum();
             let value = scalar(loss.clone());
-            (value, vec![GradientsParams::from_grads(loss.backward(), model)])
+            (
+                value,
+                vec![GradientsParams::from_grads(loss.backward(), model)],
+            )
         },
         &|step| vec![cosine(step, config.steps, config.rate)],
         device,

@@ -116,7 +116,12 @@ impl<B: Kernels> Conv2d<B> {
         let s = &self.shape;
         let padding = s.kernel.map(|k| s.dilation * (k - 1) / 2);
         let options = ConvOptions::new([s.stride; 2], padding, [s.dilation; 2], s.groups);
-        conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+        conv2d(
+            x,
+            self.weight.val(),
+            self.bias.as_ref().map(Param::val),
+            options,
+        )
     }
 }
 

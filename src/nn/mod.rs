@@ -50,18 +50,28 @@ impl<B: Backend> Builder<B> {
     }
 
     /// A parameter drawn from U(−bound, bound).
-    pub fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<B, D>> {
+    pub fn uniform<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        bound: f64,
+    ) -> Param<Tensor<B, D>> {
         let count = shape.iter().product();
         let bound = bound as f32;
         let values: Vec<f32> = match &mut self.rng {
-            Some(rng) => (0..count).map(|_| rng.random_range(-1.0..=1.0) * bound).collect(),
+            Some(rng) => (0..count)
+                .map(|_| rng.random_range(-1.0..=1.0) * bound)
+                .collect(),
             None => vec![0.0; count],
         };
         self.param(values, shape)
     }
 
     /// A parameter drawn from a normal distribution of the given deviation.
-    pub fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Param<Tensor<B, D>> {
+    pub fn normal<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        deviation: f64,
+    ) -> Param<Tensor<B, D>> {
         let count = shape.iter().product();
         let values: Vec<f32> = match &mut self.rng {
             Some(rng) => (0..count)
@@ -78,7 +88,11 @@ impl<B: Backend> Builder<B> {
     }
 
     /// A parameter with one value everywhere.
-    pub fn constant<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Param<Tensor<B, D>> {
+    pub fn constant<const D: usize>(
+        &mut self,
+        shape: [usize; D],
+        value: f32,
+    ) -> Param<Tensor<B, D>> {
         self.param(vec![value; shape.iter().product()], shape)
     }
 

@@ -23,9 +23,7 @@ pub fn weights(input: usize, output: usize, align: Align) -> Vec<f32> {
         let at = match align {
             Align::Corners if output > 1 => o as f64 * (input - 1) as f64 / (output - 1) as f64,
             Align::Corners => 0.0,
-            Align::Centers => {
-                ((o as f64 + 0.5) * input as f64 / output as f64 - 0.5).max(0.0)
-            }
+            Align::Centers => ((o as f64 + 0.5) * input as f64 / output as f64 - 0.5).max(0.0),
         };
         let low = (at.floor() as usize).min(input - 1);
         let high = (low + 1).min(input - 1);
@@ -48,9 +46,13 @@ pub fn bilinear<B: Backend>(x: Tensor<B, 4>, size: [usize; 2], align: Align) -> 
         Tensor::<B, 2>::from_data(data, &device)
     };
     // Columns: [n·c·h, w] · [w, w'].
-    let x = x.reshape([n * c * h, w]).matmul(matrix(w, size[1]).transpose());
+    let x = x
+        .reshape([n * c * h, w])
+        .matmul(matrix(w, size[1]).transpose());
     // Rows: [h', h] · [n·c, h, w'].
-    let rows = matrix(h, size[0]).unsqueeze::<3>().expand([n * c, size[0], h]);
+    let rows = matrix(h, size[0])
+        .unsqueeze::<3>()
+        .expand([n * c, size[0], h]);
     rows.matmul(x.reshape([n * c, h, size[1]]))
         .reshape([n, c, size[0], size[1]])
 }

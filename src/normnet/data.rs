@@ -171,7 +171,11 @@ pub fn draw(scans: &[Scan], config: &SlabConfig, rng: &mut StdRng) -> Slab {
         .map(|(&v, &m)| if m != 0 { normalise(v) } else { 0.0 })
         .collect();
     let mask = remove_edges(&h, &mask, dims, f.spacing, &EdgeConfig::default());
-    let h: Vec<f32> = h.iter().zip(&mask).map(|(&v, &m)| if m != 0 { v } else { 0.0 }).collect();
+    let h: Vec<f32> = h
+        .iter()
+        .zip(&mask)
+        .map(|(&v, &m)| if m != 0 { v } else { 0.0 })
+        .collect();
     let image = synth::lesions(&h, &mask, dims, f.spacing, scan.lambda, &config.synth, rng).image;
     let target = synth::target(&h, &mask);
     Slab {
@@ -188,7 +192,9 @@ fn window(scan: &Scan, config: &SlabConfig, rng: &mut StdRng) -> (Vec<f32>, Vec<
     let native = scan.hu.spacing()[2];
     let [low, high] = config.thickness;
     let thickness = rng.random_range(low..=high).max(native);
-    let zoom = rng.random_range(config.scale[0].ln()..=config.scale[1].ln()).exp();
+    let zoom = rng
+        .random_range(config.scale[0].ln()..=config.scale[1].ln())
+        .exp();
     let stretch = zoom * rng.random_range(0.93..=1.07);
     let flips: [bool; 3] = std::array::from_fn(|_| rng.random());
     // Slab start in mm: anywhere that keeps at least half of the slab, or the whole scan, inside.
@@ -212,9 +218,19 @@ fn window(scan: &Scan, config: &SlabConfig, rng: &mut StdRng) -> (Vec<f32>, Vec<
         for k in first.max(0)..last.min(nz as i64) {
             let at = k as usize * nx * ny;
             let slice = &scan.hu.data[at..at + nx * ny];
-            add_plane(&mut hu, slice, [nx, f.size], &columns, &rows, -1000.0, |v| f32::from(*v));
+            add_plane(
+                &mut hu,
+                slice,
+                [nx, f.size],
+                &columns,
+                &rows,
+                -1000.0,
+                |v| f32::from(*v),
+            );
             let slice = &scan.lungs[at..at + nx * ny];
-            add_plane(&mut mask, slice, [nx, f.size], &columns, &rows, 0.0, |v| f32::from(*v));
+            add_plane(&mut mask, slice, [nx, f.size], &columns, &rows, 0.0, |v| {
+                f32::from(*v)
+            });
             seen += 1;
         }
         let scale = 1.0 / seen.max(1) as f32;

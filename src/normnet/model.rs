@@ -54,7 +54,12 @@ struct Conv3d<B: Backend> {
 }
 
 impl<B: Backend> Conv3d<B> {
-    fn new(build: &mut Builder<B>, [input, output]: [usize; 2], kernel: usize, stride: usize) -> Self {
+    fn new(
+        build: &mut Builder<B>,
+        [input, output]: [usize; 2],
+        kernel: usize,
+        stride: usize,
+    ) -> Self {
         let bound = 1.0 / ((input * kernel.pow(3)) as f64).sqrt();
         Conv3d {
             weight: build.uniform([output, input, kernel, kernel, kernel], bound),
@@ -234,7 +239,11 @@ impl<B: Backend> NormNet<B> {
         let up = (0..levels)
             .map(|k| {
                 // The deepest rise takes c[levels−1] + c[levels], the others twice their level.
-                let input = if k == levels - 1 { c[k] + c[k + 1] } else { 2 * c[k] };
+                let input = if k == levels - 1 {
+                    c[k] + c[k + 1]
+                } else {
+                    2 * c[k]
+                };
                 let output = if k == 0 { 1 } else { c[k - 1] };
                 Rise::new(build, [input, output], units, k == 0)
             })
@@ -255,7 +264,9 @@ impl<B: Kernels> NormNet<B> {
         }
         x = self.bottom.forward(x);
         for rise in self.up.iter().rev() {
-            let skip = levels.pop().unwrap_or_else(|| unreachable!("a level for each rise"));
+            let skip = levels
+                .pop()
+                .unwrap_or_else(|| unreachable!("a level for each rise"));
             x = rise.forward(Tensor::cat(vec![skip, x], 1));
         }
         x

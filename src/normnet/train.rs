@@ -107,7 +107,8 @@ pub fn train<B: TrainKernels>(
     device: &B::Device,
     report: &mut dyn FnMut(Progress),
 ) -> Result<NormNet<B>, TrainError> {
-    let start = NormNet::<Autodiff<B>>::new(&mut Builder::training(config.seed, device), &config.net);
+    let start =
+        NormNet::<Autodiff<B>>::new(&mut Builder::training(config.seed, device), &config.net);
     let run = Run {
         steps: config.steps,
         ema: config.ema,
@@ -124,7 +125,9 @@ pub fn train<B: TrainKernels>(
         &adam,
         &|step| -> Vec<Slab> {
             let mut rng = step_rng(config.seed, step);
-            (0..config.batch).map(|_| draw(scans, &config.slabs, &mut rng)).collect()
+            (0..config.batch)
+                .map(|_| draw(scans, &config.slabs, &mut rng))
+                .collect()
         },
         &mut |model, slabs| {
             let stack = |part: fn(&Slab) -> &[f32]| {
@@ -135,7 +138,10 @@ pub fn train<B: TrainKernels>(
             let logits = model.forward(stack(|s| &s.image));
             let loss = loss(logits, stack(|s| &s.target), stack(|s| &s.lungs));
             let value = scalar(loss.clone());
-            (value, vec![GradientsParams::from_grads(loss.backward(), model)])
+            (
+                value,
+                vec![GradientsParams::from_grads(loss.backward(), model)],
+            )
         },
         &|step| {
             vec![match config.cosine {

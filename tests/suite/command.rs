@@ -53,13 +53,17 @@ fn assert_code(output: &Output, code: i32) {
 #[track_caller]
 fn assert_says(output: &Output, parts: &[&str]) {
     let said = complaints(output);
-    let found = said.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    let found = said
+        .lines()
+        .any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(found, "no line has {parts:?}: {said}");
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
-    entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    entries
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 fn labels(path: &Path) -> Volume<u8> {
@@ -80,7 +84,14 @@ fn pack<M: Module<Flex>>(folder: &Path, net: &M, network: &str, name: &str) {
     fs::write(&file, bytes).unwrap();
     let (file, models) = (text(&file), text(&folder.join("models")));
     let mut args = vec!["pack", &file, "--network", network, "--name", name];
-    args.extend(["--models", &models, "--side", SIDE, "--threshold", "infection=0"]);
+    args.extend([
+        "--models",
+        &models,
+        "--side",
+        SIDE,
+        "--threshold",
+        "infection=0",
+    ]);
     assert_code(&pleura(args), 0);
 }
 
@@ -93,7 +104,10 @@ fn add_normnet(models: &Path) {
     let net = NormNet::<Flex>::new(&mut Builder::training(3, &Default::default()), &config);
     let file = "normnet-1.int8.safetensors";
     let values = params::read::<Flex, _>(&net);
-    let bytes = quant::pack(file, &values, Precision::Int8).unwrap().to_bytes().unwrap();
+    let bytes = quant::pack(file, &values, Precision::Int8)
+        .unwrap()
+        .to_bytes()
+        .unwrap();
     let mut entry = Entry {
         name: "normnet-1.int8".into(),
         file: file.into(),
@@ -146,7 +160,10 @@ impl Bench {
     /// chest.nii.gz, chest_lungs_truth.nii.gz and chest_lesions_truth.nii.gz.
     fn phantom(&self) -> PathBuf {
         let path = self.path("chest.nii.gz");
-        assert_code(&pleura(["phantom", "--out", &text(&path), "--piece", PIECE_MM]), 0);
+        assert_code(
+            &pleura(["phantom", "--out", &text(&path), "--piece", PIECE_MM]),
+            0,
+        );
         path
     }
 
@@ -155,7 +172,12 @@ impl Bench {
         args.extend(inputs.iter().map(|path| text(path)));
         args.extend(["--out".to_string(), text(out), "--models".to_string()]);
         args.push(text(&self.path("models")));
-        args.extend(["--device", "cpu"].iter().chain(options).map(|s| s.to_string()));
+        args.extend(
+            ["--device", "cpu"]
+                .iter()
+                .chain(options)
+                .map(|s| s.to_string()),
+        );
         pleura(args)
     }
 }
@@ -178,12 +200,20 @@ fn failures_exit_with_1_and_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::create_dir(path("models")).unwrap();
-    fs::write(path("models/manifest.json"), r#"{"schema_version": 1, "models": []}"#).unwrap();
+    fs::write(
+        path("models/manifest.json"),
+        r#"{"schema_version": 1, "models": []}"#,
+    )
+    .unwrap();
     let [models, out] = ["models", "out"].map(|name| text(&path(name)));
     let segment = |inputs: &[&str]| {
         let inputs = inputs.iter().map(|name| text(&path(name)));
         let options = ["--out", &out, "--models", &models, "--device", "cpu"];
-        pleura(std::iter::once("segment".into()).chain(inputs).chain(options.map(String::from)))
+        pleura(
+            std::iter::once("segment".into())
+                .chain(inputs)
+                .chain(options.map(String::from)),
+        )
     };
 
     // Two inputs whose results would have the same names.
@@ -194,7 +224,10 @@ fn failures_exit_with_1_and_name_the_file() {
     }
     let clash = segment(&["a/scan.nii.gz", "b/scan.nii"]);
     assert_code(&clash, 1);
-    assert_says(&clash, &[&text(&path("a/scan.nii.gz")), &text(&path("b/scan.nii"))]);
+    assert_says(
+        &clash,
+        &[&text(&path("a/scan.nii.gz")), &text(&path("b/scan.nii"))],
+    );
     assert!(!path("out").exists(), "something has been written");
 
     let missing = segment(&["missing.nii.gz"]);
@@ -202,7 +235,9 @@ fn failures_exit_with_1_and_name_the_file() {
     assert_says(&missing, &[&text(&path("missing.nii.gz"))]);
 
     let empty = text(&path("a"));
-    let args = ["segment", "a.nii", "--out", &out, "--models", &empty, "--device", "cpu"];
+    let args = [
+        "segment", "a.nii", "--out", &out, "--models", &empty, "--device", "cpu",
+    ];
     let no_models = pleura(args);
     assert_code(&no_models, 1);
     assert_says(&no_models, &["manifest.json"]);
@@ -210,7 +245,10 @@ fn failures_exit_with_1_and_name_the_file() {
     let phantom = pleura(["phantom", "--out", &text(&path("chest.dcm"))]);
     assert_code(&phantom, 1);
     assert_says(&phantom, &["chest.dcm", ".nii.gz"]);
-    assert!(names(&path("out")).is_empty(), "a failed input has left something");
+    assert!(
+        names(&path("out")).is_empty(),
+        "a failed input has left something"
+    );
 }
 
 /// The same voxels in another order: the new axes run against old j, along old k, against old i.
@@ -234,7 +272,10 @@ fn turned<T: Copy>(v: &Volume<T>) -> Volume<T> {
 /// Writes one slice of a scan as a PNG that is not square.
 fn write_slice(hu: &Volume<i16>, path: &Path) -> [u32; 2] {
     let [width, height] = [hu.dims[0], hu.dims[1] - 20];
-    let pixels = hu.slice(hu.dims[2] / 2)[..width * height].iter().map(|&v| grey(v)).collect();
+    let pixels = hu.slice(hu.dims[2] / 2)[..width * height]
+        .iter()
+        .map(|&v| grey(v))
+        .collect();
     let size = [width as u32, height as u32];
     let image = GrayImage::from_raw(size[0], size[1], pixels).unwrap();
     fs::write(path, picture::write_png(&text(path), &image).unwrap()).unwrap();
@@ -262,8 +303,9 @@ fn a_batch_of_scans_slices_and_a_broken_file() {
     assert_says(&output, &["1 of 4"]);
 
     // Everything of the good files, nothing of the broken one, nothing half written.
-    let mut expected: BTreeSet<String> =
-        ["slice_infnet.png", "slice_classes.png"].map(String::from).into();
+    let mut expected: BTreeSet<String> = ["slice_infnet.png", "slice_classes.png"]
+        .map(String::from)
+        .into();
     for case in ["chest", "turned"] {
         for mask in ["lungs", "normnet", "infnet", "infnet_prob"] {
             expected.insert(format!("{case}_{mask}.nii.gz"));
@@ -273,7 +315,10 @@ fn a_batch_of_scans_slices_and_a_broken_file() {
     assert_eq!(names(&out), expected);
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     for name in &expected {
-        assert!(stdout.contains(name.as_str()), "{name} is not listed: {stdout}");
+        assert!(
+            stdout.contains(name.as_str()),
+            "{name} is not listed: {stdout}"
+        );
     }
 
     for (case, path) in [("chest", &chest), ("turned", &other)] {
@@ -288,27 +333,58 @@ fn check_scan(out: &Path, case: &str, hu: &Volume<i16>) {
     let mask = |name: &str| {
         let mask = labels(&out.join(format!("{case}_{name}.nii.gz")));
         assert_eq!(mask.dims, hu.dims, "{case} {name}");
-        for (found, expected) in mask.affine.0.iter().flatten().zip(hu.affine.0.iter().flatten()) {
-            assert!((found - expected).abs() < 1e-4, "{case} {name}: {:?}", mask.affine);
+        for (found, expected) in mask
+            .affine
+            .0
+            .iter()
+            .flatten()
+            .zip(hu.affine.0.iter().flatten())
+        {
+            assert!(
+                (found - expected).abs() < 1e-4,
+                "{case} {name}: {:?}",
+                mask.affine
+            );
         }
         mask.data
     };
     let lungs = mask("lungs");
-    assert!(lungs.contains(&1) && lungs.contains(&2), "{case}: a lung is missing");
+    assert!(
+        lungs.contains(&1) && lungs.contains(&2),
+        "{case}: a lung is missing"
+    );
     mask("infnet_prob");
     let (normnet, infnet) = (mask("normnet"), mask("infnet"));
-    for (name, values, most) in [("lungs", &lungs, 2), ("normnet", &normnet, 1), ("infnet", &infnet, 2)] {
-        assert!(values.iter().all(|&v| v <= most), "{case} {name}: a label above {most}");
-        let inside = values.iter().zip(&lungs).all(|(&v, &lung)| v == 0 || lung != 0);
+    for (name, values, most) in [
+        ("lungs", &lungs, 2),
+        ("normnet", &normnet, 1),
+        ("infnet", &infnet, 2),
+    ] {
+        assert!(
+            values.iter().all(|&v| v <= most),
+            "{case} {name}: a label above {most}"
+        );
+        let inside = values
+            .iter()
+            .zip(&lungs)
+            .all(|(&v, &lung)| v == 0 || lung != 0);
         assert!(inside, "{case} {name}: reaches out of the lungs");
     }
-    assert!(infnet.iter().any(|&v| v != 0), "{case}: at threshold 0 there is infection");
+    assert!(
+        infnet.iter().any(|&v| v != 0),
+        "{case}: at threshold 0 there is infection"
+    );
 
     let report = fs::read(out.join(format!("{case}_report.json"))).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["schema_version"], 1);
     assert_eq!(report["scan"]["dims"], serde_json::json!(hu.dims));
-    assert!(report["disclaimer"].as_str().unwrap().contains("not for diagnosis"));
+    assert!(
+        report["disclaimer"]
+            .as_str()
+            .unwrap()
+            .contains("not for diagnosis")
+    );
     assert!(report["normnet"].is_object() && report["infnet"].is_object());
 }
 
@@ -319,7 +395,12 @@ fn check_turned(out: &Path) {
         let found = labels(&out.join(format!("turned_{mask}.nii.gz")));
         assert_eq!(found.dims, straight.dims, "{mask}");
         // Not all: the file's affine is in f32, which can move a border by a rounding.
-        let off = found.data.iter().zip(&straight.data).filter(|(a, b)| a != b).count();
+        let off = found
+            .data
+            .iter()
+            .zip(&straight.data)
+            .filter(|(a, b)| a != b)
+            .count();
         assert!(off <= found.len() / 1000, "{mask}: {off} voxels differ");
     }
 }
@@ -334,7 +415,10 @@ fn check_slice(out: &Path, size: [u32; 2]) {
     image("slice_infnet.png");
     let classes = image("slice_classes.png");
     assert!(classes.as_raw().iter().all(|&v| v <= 2), "classes above 2");
-    assert!(classes.as_raw().iter().any(|&v| v != 0), "at threshold 0 there is infection");
+    assert!(
+        classes.as_raw().iter().any(|&v| v != 0),
+        "at threshold 0 there is infection"
+    );
 }
 
 #[test]
@@ -350,8 +434,16 @@ fn a_given_lung_mask_is_taken() {
     let lungs = labels(&out.join("chest_lungs.nii.gz"));
     assert_eq!(lungs.dims, truth.dims);
     assert!(lungs.data == truth.data, "the lungs are not those given");
-    let files = ["lungs.nii.gz", "infnet.nii.gz", "infnet_prob.nii.gz", "report.json"];
-    assert_eq!(names(&out), BTreeSet::from(files.map(|f| format!("chest_{f}"))));
+    let files = [
+        "lungs.nii.gz",
+        "infnet.nii.gz",
+        "infnet_prob.nii.gz",
+        "report.json",
+    ];
+    assert_eq!(
+        names(&out),
+        BTreeSet::from(files.map(|f| format!("chest_{f}")))
+    );
     let report = fs::read(out.join("chest_report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert!(report["normnet"].is_null() && report["infnet"].is_object());
@@ -386,7 +478,13 @@ fn a_published_scan_gets_files_on_its_grid() {
     for name in ["lungs", "infnet", "infnet_prob"] {
         let mask = labels(&out.join(format!("case1_ct_{name}.nii.gz")));
         assert_eq!(mask.dims, hu.dims, "{name}");
-        for (found, expected) in mask.affine.0.iter().flatten().zip(hu.affine.0.iter().flatten()) {
+        for (found, expected) in mask
+            .affine
+            .0
+            .iter()
+            .flatten()
+            .zip(hu.affine.0.iter().flatten())
+        {
             assert!((found - expected).abs() < 1e-3, "{name}: {:?}", mask.affine);
         }
         if name == "lungs" {

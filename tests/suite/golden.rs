@@ -38,7 +38,10 @@ fn golden(name: &str, shape: &[usize], gain: f64) -> Vec<f32> {
 fn summary(values: &[f32]) -> [f64; 5] {
     let n = values.len() as f64;
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-    let squares = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
+    let squares = values
+        .iter()
+        .map(|&v| (f64::from(v) - mean).powi(2))
+        .sum::<f64>();
     let std = (squares / (n - 1.0).max(1.0)).sqrt();
     [
         mean,
@@ -50,7 +53,10 @@ fn summary(values: &[f32]) -> [f64; 5] {
 }
 
 fn assert_close(name: &str, found: [f64; 5], expected: [f64; 5], tolerance: f64) {
-    for (what, (f, e)) in ["mean", "std", "first", "mid", "last"].iter().zip(found.iter().zip(expected)) {
+    for (what, (f, e)) in ["mean", "std", "first", "mid", "last"]
+        .iter()
+        .zip(found.iter().zip(expected))
+    {
         let allowed = tolerance * e.abs().max(0.1);
         assert!(
             (f - e).abs() <= allowed,
@@ -70,9 +76,15 @@ const INF_NET: [(&str, [f64; 5]); 16] = [
     ("f5", [1.88813, 2.37338, 2.80254, 0.0, 2.45455]),
     ("rfb3", [0.450387, 0.638548, 0.697724, 0.0, 0.949855]),
     ("rfb5", [1.28804, 1.64542, 5.32843, 0.326778, 0.0]),
-    ("edge_features", [-0.000874, 0.568105, 0.191955, -0.179664, -0.240142]),
+    (
+        "edge_features",
+        [-0.000874, 0.568105, 0.191955, -0.179664, -0.240142],
+    ),
     ("global", [-1.95648, 2.20865, -0.438189, -3.10484, 1.83573]),
-    ("ra5", [0.0392105, 0.0200718, 0.0582633, 0.0360717, 0.0124234]),
+    (
+        "ra5",
+        [0.0392105, 0.0200718, 0.0582633, 0.0360717, 0.0124234],
+    ),
     ("ra4", [0.439948, 0.510086, 1.22029, 1.06083, 0.114352]),
     ("ra3", [0.187688, 0.167868, 0.337345, 0.439491, -0.0648553]),
     ("S_g", [-1.95648, 2.04588, -0.438189, -3.09585, 1.83573]),
@@ -84,10 +96,15 @@ const INF_NET: [(&str, [f64; 5]); 16] = [
 
 fn inf_net<B: Kernels>(device: &B::Device) {
     let config = InfNetConfig::paper();
-    assert_eq!((config.backbone, config.head), (Backbone::Res2net50, Head::Paper));
+    assert_eq!(
+        (config.backbone, config.head),
+        (Backbone::Res2net50, Head::Paper)
+    );
     let net = InfNet::<B>::new(&mut Builder::loading(false, device), &config);
     let net = fill(net, |name, shape| Ok::<_, ()>(golden(name, shape, 6.0))).unwrap();
-    let input: Vec<f32> = (0..3 * 64 * 64).map(|i| (2.0 * (u(i) - 0.5)) as f32).collect();
+    let input: Vec<f32> = (0..3 * 64 * 64)
+        .map(|i| (2.0 * (u(i) - 0.5)) as f32)
+        .collect();
     let input = Tensor::from_data(TensorData::new(input, [1, 3, 64, 64]), device);
     let mut seen = BTreeMap::new();
     net.forward_tapped(input, &mut |name, tensor| {
@@ -109,7 +126,12 @@ fn norm_net<B: Kernels>(device: &B::Device, units: usize, expected: [f64; 5]) {
     let input: Vec<f32> = (0..32 * 32 * 32).map(|i| u(i) as f32).collect();
     let input = Tensor::from_data(TensorData::new(input, [1, 1, 32, 32, 32]), device);
     let values = net.forward(input).into_data().into_vec::<f32>().unwrap();
-    assert_close(&format!("res {units}"), summary(&values), expected, TOLERANCE);
+    assert_close(
+        &format!("res {units}"),
+        summary(&values),
+        expected,
+        TOLERANCE,
+    );
 }
 
 const RES_0: [f64; 5] = [0.376357, 1.9344, -0.910787, -0.951751, 0.146093];
@@ -136,7 +158,10 @@ fn parameter_counts_are_the_published_ones() {
             .sum()
     };
     let device = Default::default();
-    let net = InfNet::<Flex>::new(&mut Builder::loading(false, &device), &InfNetConfig::paper());
+    let net = InfNet::<Flex>::new(
+        &mut Builder::loading(false, &device),
+        &InfNetConfig::paper(),
+    );
     assert_eq!(count(pleura::nn::params::read(&net)), 31_072_721);
     for (units, expected) in [(0, 1_978_745), (1, 2_448_041), (2, 4_805_534)] {
         let config = NormNetConfig {
@@ -144,6 +169,28 @@ fn parameter_counts_are_the_published_ones() {
             ..NormNetConfig::paper()
         };
         let net = NormNet::<Flex>::new(&mut Builder::loading(false, &device), &config);
-        assert_eq!(count(pleura::nn::params::read(&net)), expected, "res {units}");
+        assert_eq!(
+            count(pleura::nn::params::read(&net)),
+            expected,
+            "res {units}"
+        );
     }
+}
+
+/// The GPU kernels, natively: on a real adapter, or on a software Vulkan driver named by
+/// VK_DRIVER_FILES. One test, because a device can be registered once in a process.
+#[cfg(feature = "wgpu")]
+#[test]
+fn both_networks_match_on_the_gpu() {
+    let gpu = match pollster::block_on(pleura::gpu::open(true, 0)) {
+        Ok(gpu) => gpu,
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return;
+        }
+    };
+    println!("on {}", gpu.name);
+    inf_net::<burn::backend::Wgpu>(&gpu.device);
+    norm_net::<burn::backend::Wgpu>(&gpu.device, 0, RES_0);
+    norm_net::<burn::backend::Wgpu>(&gpu.device, 2, RES_2);
 }

@@ -38,13 +38,20 @@ fn check(
     let loss = |inputs: &[Vec<f32>]| -> f64 {
         let tensors: Vec<_> = inputs.iter().map(|v| flat(v)).collect();
         let y = f(&tensors).into_data().to_vec::<f32>().unwrap();
-        y.iter().zip(&weights).map(|(y, w)| f64::from(*y) * f64::from(*w)).sum()
+        y.iter()
+            .zip(&weights)
+            .map(|(y, w)| f64::from(*y) * f64::from(*w))
+            .sum()
     };
     for (which, tensor) in tensors.iter().enumerate() {
-        let found = tensor.grad(&grads).unwrap_or_else(|| panic!("{name}: no gradient {which}"));
+        let found = tensor
+            .grad(&grads)
+            .unwrap_or_else(|| panic!("{name}: no gradient {which}"));
         let found = found.into_data().to_vec::<f32>().unwrap();
         assert_eq!(found.len(), sizes[which], "{name}: gradient {which}");
-        let probed: Vec<usize> = (0..found.len()).step_by(found.len().div_ceil(PROBES)).collect();
+        let probed: Vec<usize> = (0..found.len())
+            .step_by(found.len().div_ceil(PROBES))
+            .collect();
         let expected: Vec<f64> = probed
             .iter()
             .map(|&i| {
@@ -93,12 +100,18 @@ fn gradients_of_2d_convolutions() {
 #[test]
 fn gradients_of_3d_convolutions() {
     let (step, tolerance) = LINEAR;
-    check("conv3d", &[3 * 4 * 5 * 4, 4 * 3 * 27, 4], step, tolerance, |t| {
-        let options = ConvOptions::new([2; 3], [1; 3], [1; 3], 1);
-        let x = t[0].clone().reshape([1, 3, 4, 5, 4]);
-        let weight = t[1].clone().reshape([4, 3, 3, 3, 3]);
-        conv3d(x, weight, Some(t[2].clone()), options).reshape([-1])
-    });
+    check(
+        "conv3d",
+        &[3 * 4 * 5 * 4, 4 * 3 * 27, 4],
+        step,
+        tolerance,
+        |t| {
+            let options = ConvOptions::new([2; 3], [1; 3], [1; 3], 1);
+            let x = t[0].clone().reshape([1, 3, 4, 5, 4]);
+            let weight = t[1].clone().reshape([4, 3, 3, 3, 3]);
+            conv3d(x, weight, Some(t[2].clone()), options).reshape([-1])
+        },
+    );
     let sizes = [3 * 2 * 3 * 2, 3 * 2 * 27, 2];
     check("transposed conv3d", &sizes, step, tolerance, |t| {
         let options = ConvTransposeOptions::new([2; 3], [1; 3], [1; 3], [1; 3], 1);
@@ -129,13 +142,16 @@ fn gradients_of_norms() {
     let (step, tolerance) = SMOOTH;
     check("batch norm", &[2 * 3 * 4 * 5, 3, 3], step, tolerance, |t| {
         let x = t[0].clone().reshape([2, 3, 4, 5]);
-        let (y, _, _) =
-            batch_normalize(x, t[1].clone(), t[2].clone(), 1e-5, Activation::None);
+        let (y, _, _) = batch_normalize(x, t[1].clone(), t[2].clone(), 1e-5, Activation::None);
         y.reshape([-1])
     });
-    check("instance norm", &[2 * 2 * 3 * 4 * 2], step, tolerance, |t| {
-        instance_normalize(t[0].clone().reshape([2, 2, 3, 4, 2]), 1e-5).reshape([-1])
-    });
+    check(
+        "instance norm",
+        &[2 * 2 * 3 * 4 * 2],
+        step,
+        tolerance,
+        |t| instance_normalize(t[0].clone().reshape([2, 2, 3, 4, 2]), 1e-5).reshape([-1]),
+    );
 }
 
 /// A network in small: two convolutions with a norm between them share one graph.
@@ -147,8 +163,7 @@ fn gradients_through_several_layers() {
         let x = t[0].clone().reshape([2, 2, 5, 5]);
         let first = t[1].clone().reshape([3, 2, 3, 3]);
         let y = conv2d(x, first, None, ConvOptions::new([1; 2], [1; 2], [1; 2], 1));
-        let (y, _, _) =
-            batch_normalize(y, t[2].clone(), t[3].clone(), 1e-5, Activation::None);
+        let (y, _, _) = batch_normalize(y, t[2].clone(), t[3].clone(), 1e-5, Activation::None);
         let last = t[4].clone().reshape([1, 3, 1, 1]);
         conv2d(y, last, None, ConvOptions::new([1; 2], [0; 2], [1; 2], 1)).reshape([-1])
     });

@@ -24,7 +24,10 @@ pub fn assert_close(what: &str, found: &[f32], expected: &[f64]) {
     let scale = expected.iter().fold(1e-3f64, |m, e| m.max(e.abs()));
     for (i, (&f, &e)) in found.iter().zip(expected).enumerate() {
         let off = (f64::from(f) - e).abs();
-        assert!(off <= TOLERANCE * scale, "{what}: [{i}] is {f}, expected {e}");
+        assert!(
+            off <= TOLERANCE * scale,
+            "{what}: [{i}] is {f}, expected {e}"
+        );
     }
 }
 
@@ -137,7 +140,11 @@ fn random_geometry(rng: &mut StdRng, flat: bool, kind: usize) -> Geometry {
             }
             _ => {
                 let groups: usize = rng.random_range(2..=4);
-                (groups, groups * rng.random_range(2..=8), groups * rng.random_range(1..=8))
+                (
+                    groups,
+                    groups * rng.random_range(2..=8),
+                    groups * rng.random_range(1..=8),
+                )
             }
         };
         let fits = (0..3).all(|a| input[a] + 2 * padding[a] > dilation[a] * (kernel[a] - 1));
@@ -145,7 +152,9 @@ fn random_geometry(rng: &mut StdRng, flat: bool, kind: usize) -> Geometry {
             continue;
         }
         let batch = rng.random_range(1..=3);
-        let g = Geometry::new(batch, ci, co, groups, input, kernel, stride, padding, dilation);
+        let g = Geometry::new(
+            batch, ci, co, groups, input, kernel, stride, padding, dilation,
+        );
         if products(&g) <= MOST_PRODUCTS {
             return g;
         }
@@ -159,11 +168,19 @@ fn check_convolution(g: &Geometry, rng: &mut StdRng) {
     let bias = random(rng, g.channels_out);
     let grad = random(rng, g.batch * g.channels_out * positions);
     let mut expected = reference(g, &x, &w, &grad);
-    assert_close(&format!("{g:?} without bias"), &cpu::conv(g, &x, &w, None), &expected.y);
+    assert_close(
+        &format!("{g:?} without bias"),
+        &cpu::conv(g, &x, &w, None),
+        &expected.y,
+    );
     for (i, v) in expected.y.iter_mut().enumerate() {
         *v += f64::from(bias[i / positions % g.channels_out]);
     }
-    assert_close(&format!("{g:?}"), &cpu::conv(g, &x, &w, Some(&bias)), &expected.y);
+    assert_close(
+        &format!("{g:?}"),
+        &cpu::conv(g, &x, &w, Some(&bias)),
+        &expected.y,
+    );
     let gx = cpu::conv_input_gradient(g, &w, &grad);
     assert_close(&format!("{g:?} gradient by input"), &gx, &expected.gx);
     let gw = cpu::conv_weight_gradient(g, &x, &grad);
@@ -184,8 +201,28 @@ fn convolutions_and_their_gradients_match_plain_loops() {
 fn convolutions_cut_into_tiles_match_plain_loops() {
     let mut rng = StdRng::seed_from_u64(2);
     for g in [
-        Geometry::new(2, 40, 17, 1, [1, 35, 37], [1, 3, 3], [1; 3], [0, 1, 1], [1; 3]),
-        Geometry::new(1, 40, 9, 1, [1, 75, 78], [1, 3, 3], [1, 2, 2], [0, 2, 2], [1, 2, 2]),
+        Geometry::new(
+            2,
+            40,
+            17,
+            1,
+            [1, 35, 37],
+            [1, 3, 3],
+            [1; 3],
+            [0, 1, 1],
+            [1; 3],
+        ),
+        Geometry::new(
+            1,
+            40,
+            9,
+            1,
+            [1, 75, 78],
+            [1, 3, 3],
+            [1, 2, 2],
+            [0, 2, 2],
+            [1, 2, 2],
+        ),
         Geometry::new(1, 24, 5, 1, [9, 17, 15], [3, 3, 3], [1; 3], [1; 3], [1; 3]),
         Geometry::new(1, 40, 6, 1, [1, 90, 91], [1, 1, 1], [1; 3], [0; 3], [1; 3]),
     ] {
@@ -219,16 +256,46 @@ fn tensors_of_any_layout_convolve() {
     let w = random(&mut rng, 4 * 3 * 3 * 3);
     let bias = random(&mut rng, 4);
     let options = ConvOptions::new([2, 1], [1, 2], [1, 2], 2);
-    let y = conv2d(x.clone(), tensor(&w, [4, 3, 3, 3]), Some(tensor(&bias, [4])), options);
-    let g = Geometry::new(2, 6, 4, 2, [1, 7, 9], [1, 3, 3], [1, 2, 1], [0, 1, 2], [1, 1, 2]);
+    let y = conv2d(
+        x.clone(),
+        tensor(&w, [4, 3, 3, 3]),
+        Some(tensor(&bias, [4])),
+        options,
+    );
+    let g = Geometry::new(
+        2,
+        6,
+        4,
+        2,
+        [1, 7, 9],
+        [1, 3, 3],
+        [1, 2, 1],
+        [0, 1, 2],
+        [1, 1, 2],
+    );
     assert_eq!(y.dims(), [2, 4, g.output[1], g.output[2]]);
     assert_close("conv2d", &values(&y), &forward(&g, &values(&x), &w, &bias));
 
     let x = tensor(&random(&mut rng, 3 * 5 * 4 * 6), [1, 3, 5, 4, 6]).swap_dims(2, 4);
     let w = random(&mut rng, 4 * 3 * 3 * 3);
     let options = ConvOptions::new([2, 1, 1], [1, 0, 1], [1; 3], 1);
-    let y = conv3d(x.clone(), tensor(&w, [4, 3, 3, 1, 3]), Some(tensor(&bias, [4])), options);
-    let g = Geometry::new(1, 3, 4, 1, [6, 4, 5], [3, 1, 3], [2, 1, 1], [1, 0, 1], [1; 3]);
+    let y = conv3d(
+        x.clone(),
+        tensor(&w, [4, 3, 3, 1, 3]),
+        Some(tensor(&bias, [4])),
+        options,
+    );
+    let g = Geometry::new(
+        1,
+        3,
+        4,
+        1,
+        [6, 4, 5],
+        [3, 1, 3],
+        [2, 1, 1],
+        [1, 0, 1],
+        [1; 3],
+    );
     let [d, h, w_out] = g.output;
     assert_eq!(y.dims(), [1, 4, d, h, w_out]);
     assert_close("conv3d", &values(&y), &forward(&g, &values(&x), &w, &bias));
@@ -254,8 +321,9 @@ fn transposed_convolutions_match_plain_loops() {
         let x = random(&mut rng, n * ci * positions);
         let w = random(&mut rng, ci * co * taps);
         let bias = random(&mut rng, co);
-        let mut expected: Vec<f64> =
-            (0..n * co * pixels).map(|i| f64::from(bias[i / pixels % co])).collect();
+        let mut expected: Vec<f64> = (0..n * co * pixels)
+            .map(|i| f64::from(bias[i / pixels % co]))
+            .collect();
         for (xi, &vx) in x.iter().enumerate() {
             let (plane, at) = (xi / positions, split(xi % positions, small));
             let (sample, input) = (plane / ci, plane % ci);
@@ -268,7 +336,8 @@ fn transposed_convolutions_match_plain_loops() {
                     });
                     if let Some(to) = to {
                         let vw = w[(input * co + output) * taps + tap];
-                        expected[(sample * co + output) * pixels + to] += f64::from(vx) * f64::from(vw);
+                        expected[(sample * co + output) * pixels + to] +=
+                            f64::from(vx) * f64::from(vw);
                     }
                 }
             }
@@ -279,7 +348,8 @@ fn transposed_convolutions_match_plain_loops() {
             Some(tensor(&bias, [co])),
             ConvTransposeOptions::new(stride, padding, extra, dilation, 1),
         );
-        let what = format!("{small:?} by {kernel:?}, {stride:?}, {padding:?}, {extra:?}, {dilation:?}");
+        let what =
+            format!("{small:?} by {kernel:?}, {stride:?}, {padding:?}, {extra:?}, {dilation:?}");
         assert_eq!(y.dims(), [n, co, large[0], large[1], large[2]], "{what}");
         assert_close(&what, &values(&y), &expected);
     }

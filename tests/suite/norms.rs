@@ -99,7 +99,11 @@ fn normalising_backwards_matches_finite_differences() {
                         (moved(STEP) - moved(-STEP)) / (2.0 * STEP)
                     })
                     .collect();
-                assert_close(&format!("{shape:?} {activation:?} gradient {which}"), found, &expected);
+                assert_close(
+                    &format!("{shape:?} {activation:?} gradient {which}"),
+                    found,
+                    &expected,
+                );
             }
         }
     }
@@ -114,8 +118,9 @@ fn normalising_long_planes_backwards_matches_the_formula() {
     let grad = random(&mut rng, x.len());
     let activation = Activation::None;
     let (y, mean, variance) = cpu::normalize(shape, &x, &gamma, &beta, EPSILON, activation);
-    let [gx, ggamma, gbeta] =
-        cpu::normalize_gradient(shape, &x, &y, &gamma, &mean, &variance, EPSILON, activation, &grad);
+    let [gx, ggamma, gbeta] = cpu::normalize_gradient(
+        shape, &x, &y, &gamma, &mean, &variance, EPSILON, activation, &grad,
+    );
     let [x, gamma, beta, grad] = [&x, &gamma, &beta, &grad].map(|v| wide(v));
     let [_, means, variances] = normalized(shape, [&x, &gamma, &beta], activation);
     let [mut ex, mut egamma, mut ebeta] = [vec![0.0; x.len()], vec![0.0; c], vec![0.0; c]];

@@ -37,7 +37,9 @@ fn trained() -> BTreeMap<String, Values> {
             "running_var" => (0.5, 1.5),
             _ => continue,
         };
-        values.iter_mut().for_each(|v| *v = rng.random_range(low..high));
+        values
+            .iter_mut()
+            .for_each(|v| *v = rng.random_range(low..high));
     }
     values
 }
@@ -45,7 +47,9 @@ fn trained() -> BTreeMap<String, Values> {
 fn network(values: &BTreeMap<String, Values>, folded: bool) -> InfNet<Flex> {
     let mut build = Builder::<Flex>::loading(folded, &Default::default());
     let source = |name: &str, shape: &[usize]| {
-        let found = values.get(name).ok_or_else(|| format!("{name} is missing"))?;
+        let found = values
+            .get(name)
+            .ok_or_else(|| format!("{name} is missing"))?;
         assert_eq!(found.0, shape, "{name}");
         Ok::<_, String>(found.1.clone())
     };
@@ -57,7 +61,10 @@ fn maps(net: &InfNet<Flex>) -> Maps<Flex> {
     let shape = [2, 3, SIDE, SIDE];
     let count: usize = shape.iter().product();
     let input: Vec<f32> = (0..count).map(|_| rng.random_range(-2.0f32..2.0)).collect();
-    net.forward(Tensor::from_data(TensorData::new(input, shape), &Default::default()))
+    net.forward(Tensor::from_data(
+        TensorData::new(input, shape),
+        &Default::default(),
+    ))
 }
 
 fn values(map: Tensor<Flex, 4>) -> Vec<f32> {
@@ -84,14 +91,20 @@ fn folding_the_norms_changes_nothing() {
         let largest = plain.iter().fold(1.0f32, |m, v| m.max(v.abs()));
         assert!(largest.is_finite(), "{name}");
         for (p, f) in plain.iter().zip(&folded) {
-            assert!((p - f).abs() <= FOLDED * largest, "{name}: {f}, unfolded {p} of {largest}");
+            assert!(
+                (p - f).abs() <= FOLDED * largest,
+                "{name}: {f}, unfolded {p} of {largest}"
+            );
         }
     }
 }
 
 fn packed(precision: Precision) -> Vec<u8> {
     let folded = quant::fold(&trained(), quant::epsilon);
-    quant::pack("net.safetensors", &folded, precision).unwrap().to_bytes().unwrap()
+    quant::pack("net.safetensors", &folded, precision)
+        .unwrap()
+        .to_bytes()
+        .unwrap()
 }
 
 /// Mean difference of probability that weights of lower precision may make.
@@ -145,7 +158,10 @@ fn a_changed_weight_file_is_refused_by_name() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         let error = engine.load(&entry, &changed).err().unwrap().to_string();
-        assert!(error.contains(&entry.file) && error.contains("SHA-256"), "{error}");
+        assert!(
+            error.contains(&entry.file) && error.contains("SHA-256"),
+            "{error}"
+        );
     }
     let error = engine.load(&entry, &bytes[1..]).err().unwrap().to_string();
     assert!(error.contains(&entry.file), "{error}");

@@ -10,8 +10,15 @@ const TOLERANCE: f32 = 1e-5;
 
 fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{what}: {found:?}");
-    let worst = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
-    assert!(worst <= TOLERANCE, "{what}: {found:?}, expected {expected:?}");
+    let worst = found
+        .iter()
+        .zip(expected)
+        .map(|(f, e)| (f - e).abs())
+        .fold(0.0, f32::max);
+    assert!(
+        worst <= TOLERANCE,
+        "{what}: {found:?}, expected {expected:?}"
+    );
 }
 
 fn plane<B: Backend>(values: Vec<f32>, shape: [usize; 4]) -> Tensor<B, 4> {
@@ -29,7 +36,9 @@ const LINES: [Line; 7] = [
     (
         &[0.0, 1.0, 2.0, 3.0],
         8,
-        &[0.0, 0.428571, 0.857143, 1.285714, 1.714286, 2.142857, 2.571429, 3.0],
+        &[
+            0.0, 0.428571, 0.857143, 1.285714, 1.714286, 2.142857, 2.571429, 3.0,
+        ],
         &[0.0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.0],
     ),
     (
@@ -39,8 +48,18 @@ const LINES: [Line; 7] = [
         &[0.5, 2.5, 4.5, 6.5],
     ),
     (&[1.0, 4.0, 2.0, 8.0], 2, &[1.0, 8.0], &[2.5, 5.0]),
-    (&[1.0, 5.0, 2.0], 5, &[1.0, 3.0, 5.0, 3.5, 2.0], &[1.0, 2.6, 5.0, 3.2, 2.0]),
-    (&[0.0, 10.0, 20.0, 30.0, 40.0], 3, &[0.0, 20.0, 40.0], &[3.333333, 20.0, 36.666667]),
+    (
+        &[1.0, 5.0, 2.0],
+        5,
+        &[1.0, 3.0, 5.0, 3.5, 2.0],
+        &[1.0, 2.6, 5.0, 3.2, 2.0],
+    ),
+    (
+        &[0.0, 10.0, 20.0, 30.0, 40.0],
+        3,
+        &[0.0, 20.0, 40.0],
+        &[3.333333, 20.0, 36.666667],
+    ),
     // To one pixel: the first corner, or the two central pixels.
     (&[3.0, 1.0, 2.0, 9.0], 1, &[3.0], &[1.5]),
     (&[7.0], 3, &[7.0, 7.0, 7.0], &[7.0, 7.0, 7.0]),
@@ -57,9 +76,17 @@ fn lines_are_pytorchs() {
             assert_close(&what, &found, expected);
             // The same through tensors, along either axis.
             let n = input.len();
-            let row = bilinear(plane::<Flex>(input.to_vec(), [1, 1, 1, n]), [1, side], align);
+            let row = bilinear(
+                plane::<Flex>(input.to_vec(), [1, 1, 1, n]),
+                [1, side],
+                align,
+            );
             assert_close(&what, &values(row), expected);
-            let column = bilinear(plane::<Flex>(input.to_vec(), [1, 1, n, 1]), [side, 1], align);
+            let column = bilinear(
+                plane::<Flex>(input.to_vec(), [1, 1, n, 1]),
+                [side, 1],
+                align,
+            );
             assert_close(&what, &values(column), expected);
         }
     }
@@ -81,8 +108,16 @@ fn squares_are_pytorchs() {
         [2.333333, 2.666667, 3.0, 3.333333],
         [3.0, 3.333333, 3.666667, 4.0],
     ];
-    assert_close("centres", &values(scale(square(), (2, 1), Align::Centers)), centers.as_flattened());
-    assert_close("corners", &values(scale(square(), (2, 1), Align::Corners)), corners.as_flattened());
+    assert_close(
+        "centres",
+        &values(scale(square(), (2, 1), Align::Centers)),
+        centers.as_flattened(),
+    );
+    assert_close(
+        "corners",
+        &values(scale(square(), (2, 1), Align::Corners)),
+        corners.as_flattened(),
+    );
 }
 
 /// SPEC A.7: D_¼ is the mean of the central 2×2 of each 4×4.
@@ -97,7 +132,11 @@ fn a_quarter_is_the_mean_of_the_centre() {
             expected.push((at(y, x) + at(y, x + 1) + at(y + 1, x) + at(y + 1, x + 1)) / 4.0);
         }
     }
-    let found = scale(plane::<Flex>(input.clone(), [1, 1, h, w]), (1, 4), Align::Centers);
+    let found = scale(
+        plane::<Flex>(input.clone(), [1, 1, h, w]),
+        (1, 4),
+        Align::Centers,
+    );
     assert_eq!(found.dims(), [1, 1, 2, 3]);
     assert_close("a quarter", &values(found), &expected);
 }
@@ -105,11 +144,19 @@ fn a_quarter_is_the_mean_of_the_centre() {
 #[test]
 fn planes_do_not_mix() {
     let [n, c, h, w] = [2, 3, 5, 7];
-    let input: Vec<f32> = (0..n * c * h * w).map(|i| ((i * 37) % 101) as f32 / 101.0).collect();
+    let input: Vec<f32> = (0..n * c * h * w)
+        .map(|i| ((i * 37) % 101) as f32 / 101.0)
+        .collect();
     for align in [Align::Corners, Align::Centers] {
         let size = [8, 4];
-        let found = values(bilinear(plane::<Flex>(input.clone(), [n, c, h, w]), size, align));
-        let planes = found.chunks_exact(size[0] * size[1]).zip(input.chunks_exact(h * w));
+        let found = values(bilinear(
+            plane::<Flex>(input.clone(), [n, c, h, w]),
+            size,
+            align,
+        ));
+        let planes = found
+            .chunks_exact(size[0] * size[1])
+            .zip(input.chunks_exact(h * w));
         assert_eq!(planes.len(), n * c);
         for (found, input) in planes {
             let alone = bilinear(plane::<Flex>(input.to_vec(), [1, 1, h, w]), size, align);
@@ -146,7 +193,10 @@ fn gradients_flow() {
             let gradient = values(x.grad(&grads).unwrap());
             let sum: f32 = gradient.iter().sum();
             let pixels = (2 * 3 * size[0] * size[1]) as f32;
-            assert!((sum - pixels).abs() <= TOLERANCE * pixels, "{size:?} {align:?}: {sum}");
+            assert!(
+                (sum - pixels).abs() <= TOLERANCE * pixels,
+                "{size:?} {align:?}: {sum}"
+            );
         }
     }
 }

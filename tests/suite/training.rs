@@ -83,7 +83,10 @@ fn as_if_killed(folder: &Path) {
     let mut bytes = fs::read(checkpoint(folder)).unwrap();
     let (from, to) = (format!("\"steps\":{FIRST},"), format!("\"steps\":{STEPS},"));
     assert_eq!(from.len(), to.len());
-    let at = bytes.windows(from.len()).rposition(|w| w == from.as_bytes()).unwrap();
+    let at = bytes
+        .windows(from.len())
+        .rposition(|w| w == from.as_bytes())
+        .unwrap();
     bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
     fs::write(checkpoint(folder), bytes).unwrap();
 }
@@ -94,7 +97,11 @@ fn assert_same(what: &str, found: &InfNet<Flex>, expected: &InfNet<Flex>) {
     for (name, (shape, values)) in &expected {
         let (other_shape, other) = &found[name];
         assert_eq!(shape, other_shape, "{what}: {name}");
-        let off = values.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let off = values
+            .iter()
+            .zip(other)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(values == other, "{what}: {name} is off by up to {off:e}");
     }
 }
@@ -125,12 +132,18 @@ fn refuses_other_settings(folder: &Path) {
     let error = run(&other, 5, folder).err().unwrap().to_string();
     assert!(error.contains(&folder.display().to_string()), "{error}");
     assert!(error.contains("other settings"), "{error}");
-    assert!(fs::read(checkpoint(folder)).unwrap() == before, "the checkpoint has changed");
+    assert!(
+        fs::read(checkpoint(folder)).unwrap() == before,
+        "the checkpoint has changed"
+    );
 }
 
 fn refuses_half_a_checkpoint(folder: &Path) {
     let bytes = fs::read(checkpoint(folder)).unwrap();
     fs::write(checkpoint(folder), &bytes[..bytes.len() / 2]).unwrap();
     let error = run(&config(STEPS), 5, folder).err().unwrap().to_string();
-    assert!(error.contains(&checkpoint(folder).display().to_string()), "{error}");
+    assert!(
+        error.contains(&checkpoint(folder).display().to_string()),
+        "{error}"
+    );
 }

@@ -64,7 +64,11 @@ macro_rules! convolution_node {
                     .stateful()
                 {
                     OpsKind::Tracked(mut prep) => {
-                        let state = (prep.checkpoint(&x), prep.checkpoint(&weight), options.clone());
+                        let state = (
+                            prep.checkpoint(&x),
+                            prep.checkpoint(&weight),
+                            options.clone(),
+                        );
                         let y = B::$forward(x.primitive, weight.primitive, None, options);
                         prep.finish(state, y)
                     }
@@ -172,8 +176,13 @@ impl<B: TrainKernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
             OpsKind::Tracked(mut prep) => {
                 let at = prep.checkpoint(&x);
                 let scale = gamma.primitive.clone();
-                let done =
-                    B::normalize(x.primitive, gamma.primitive, beta.primitive, epsilon, activation);
+                let done = B::normalize(
+                    x.primitive,
+                    gamma.primitive,
+                    beta.primitive,
+                    epsilon,
+                    activation,
+                );
                 let kept = [
                     done.output.clone(),
                     done.mean.clone(),
@@ -186,8 +195,13 @@ impl<B: TrainKernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
                 }
             }
             OpsKind::UnTracked(prep) => {
-                let done =
-                    B::normalize(x.primitive, gamma.primitive, beta.primitive, epsilon, activation);
+                let done = B::normalize(
+                    x.primitive,
+                    gamma.primitive,
+                    beta.primitive,
+                    epsilon,
+                    activation,
+                );
                 Normalized {
                     output: prep.finish(done.output),
                     mean: Self::constant(done.mean),
@@ -222,14 +236,18 @@ pub(super) fn conv2d_backward_by_parts<B: Backend>(
     options: ConvOptions<2>,
     wanted: [bool; 2],
 ) -> [Option<FloatTensor<B>>; 2] {
-    let gx = wanted[0].then(|| {
-        B::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options.clone())
-    });
+    let gx = wanted[0]
+        .then(|| B::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options.clone()));
     let gw = wanted[1].then(|| {
         let x: Tensor<B, 4> = wrap::<B, 4>(x);
         let weight: Tensor<B, 4> = wrap::<B, 4>(weight);
         if options.groups > 1 && options.groups == x.dims()[1] && weight.dims()[1] == 1 {
-            unwrap(depthwise_weight_gradient(x, weight.dims(), wrap::<B, 4>(grad), &options))
+            unwrap(depthwise_weight_gradient(
+                x,
+                weight.dims(),
+                wrap::<B, 4>(grad),
+                &options,
+            ))
         } else {
             B::conv2d_weight_backward(unwrap(x), unwrap(weight), grad, options)
         }
@@ -255,7 +273,9 @@ fn depthwise_weight_gradient<B: Backend>(
             let (top, left) = (a * o.dilation[0], b * o.dilation[1]);
             let bottom = top + (oh - 1) * o.stride[0] + 1;
             let right = left + (ow - 1) * o.stride[1] + 1;
-            let window = padded.clone().slice(s![.., .., top..bottom; sy, left..right; sx]);
+            let window = padded
+                .clone()
+                .slice(s![.., .., top..bottom; sy, left..right; sx]);
             let product = window * grad.clone();
             taps.push(product.sum_dim(3).sum_dim(2).sum_dim(0).reshape([c, 1]));
         }
@@ -271,9 +291,8 @@ pub(super) fn conv3d_backward_by_parts<B: Backend>(
     options: ConvOptions<3>,
     wanted: [bool; 2],
 ) -> [Option<FloatTensor<B>>; 2] {
-    let gx = wanted[0].then(|| {
-        B::conv3d_x_backward(x.clone(), weight.clone(), grad.clone(), options.clone())
-    });
+    let gx = wanted[0]
+        .then(|| B::conv3d_x_backward(x.clone(), weight.clone(), grad.clone(), options.clone()));
     let gw = wanted[1].then(|| B::conv3d_weight_backward(x, weight, grad, options));
     [gx, gw]
 }

@@ -104,8 +104,12 @@ impl Geometry {
     fn input_row(&self, row: usize, a: usize, b: usize) -> Option<usize> {
         let z = (row / self.output[1]) * self.stride[0] + a * self.dilation[0];
         let y = (row % self.output[1]) * self.stride[1] + b * self.dilation[1];
-        let z = z.checked_sub(self.padding[0]).filter(|&z| z < self.input[0])?;
-        let y = y.checked_sub(self.padding[1]).filter(|&y| y < self.input[1])?;
+        let z = z
+            .checked_sub(self.padding[0])
+            .filter(|&z| z < self.input[0])?;
+        let y = y
+            .checked_sub(self.padding[1])
+            .filter(|&y| y < self.input[1])?;
         Some((z * self.input[1] + y) * self.input[2])
     }
     /// Outputs of a row whose input at tap `c` is inside: `start..end`, and the first input.
@@ -119,7 +123,9 @@ impl Geometry {
             0
         };
         let end = if width > offset {
-            ((width - offset) as usize).div_ceil(stride).min(self.output[2])
+            ((width - offset) as usize)
+                .div_ceil(stride)
+                .min(self.output[2])
         } else {
             0
         };
@@ -210,7 +216,10 @@ fn multiply(
     b: Matrix,
 ) {
     assert!(a.covers(m, k) && b.covers(k, n), "a matrix is too short");
-    assert!(m == 0 || (m - 1) * out_stride + n <= out.len(), "the output is too short");
+    assert!(
+        m == 0 || (m - 1) * out_stride + n <= out.len(),
+        "the output is too short"
+    );
     // SAFETY: every index that the product touches is inside its slice by the assertions above,
     // and `out` is borrowed mutably.
     unsafe {
@@ -259,8 +268,9 @@ fn gather(g: &Geometry, x: &[f32], rows: std::ops::Range<usize>, columns: &mut [
                         if stride == 1 {
                             line[start..end].copy_from_slice(&source[..end - start]);
                         } else {
-                            for (to, from) in
-                                line[start..end].iter_mut().zip(source.iter().step_by(stride))
+                            for (to, from) in line[start..end]
+                                .iter_mut()
+                                .zip(source.iter().step_by(stride))
                             {
                                 *to = *from;
                             }
@@ -387,8 +397,9 @@ fn depthwise_plane(g: &Geometry, x: &[f32], taps: &[f32], out: &mut [f32]) {
                             *to += w * *from;
                         }
                     } else {
-                        for (to, from) in
-                            line[start..end].iter_mut().zip(source.iter().step_by(stride))
+                        for (to, from) in line[start..end]
+                            .iter_mut()
+                            .zip(source.iter().step_by(stride))
                         {
                             *to += w * *from;
                         }
@@ -471,8 +482,7 @@ fn depthwise_plane_input(g: &Geometry, grad: &[f32], taps: &[f32], gx: &mut [f32
                             *to += w * *from;
                         }
                     } else {
-                        for (to, from) in target.iter_mut().step_by(stride).zip(&line[start..end])
-                        {
+                        for (to, from) in target.iter_mut().step_by(stride).zip(&line[start..end]) {
                             *to += w * *from;
                         }
                     }
@@ -585,7 +595,12 @@ fn lanes(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     for (a, b) in a.chunks(4096).zip(b.chunks(4096)) {
         let mut sums = [0.0f32; LANES];
         let (left, right) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-        let rest: f32 = left.remainder().iter().zip(right.remainder()).map(|(p, q)| f(*p, *q)).sum();
+        let rest: f32 = left
+            .remainder()
+            .iter()
+            .zip(right.remainder())
+            .map(|(p, q)| f(*p, *q))
+            .sum();
         for (p, q) in left.zip(right) {
             for l in 0..LANES {
                 sums[l] += f(p[l], q[l]);
@@ -648,11 +663,7 @@ fn mask_gradient(
 
 /// to = factor·(to − constant − (x − centre)·slope)
 #[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
-fn centre_gradient(
-    to: &mut [f32],
-    x: &[f32],
-    [factor, constant, centre, slope]: [f32; 4],
-) {
+fn centre_gradient(to: &mut [f32], x: &[f32], [factor, constant, centre, slope]: [f32; 4]) {
     for (t, x) in to.iter_mut().zip(x) {
         *t = factor * (*t - constant - (*x - centre) * slope);
     }

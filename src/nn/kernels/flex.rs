@@ -96,7 +96,12 @@ impl Kernels for Flex {
     ) -> FlexTensor {
         let (x, weight, bias) = (Dense::new(x), Dense::new(weight), bias.map(Dense::new));
         let g = geometry2(&x, &weight, &options);
-        let y = cpu::conv(&g, x.values(), weight.values(), bias.as_ref().map(Dense::values));
+        let y = cpu::conv(
+            &g,
+            x.values(),
+            weight.values(),
+            bias.as_ref().map(Dense::values),
+        );
         tensor(y, &[g.batch, g.channels_out, g.output[1], g.output[2]])
     }
 
@@ -108,7 +113,12 @@ impl Kernels for Flex {
     ) -> FlexTensor {
         let (x, weight, bias) = (Dense::new(x), Dense::new(weight), bias.map(Dense::new));
         let g = geometry3(&x, &weight, &options);
-        let y = cpu::conv(&g, x.values(), weight.values(), bias.as_ref().map(Dense::values));
+        let y = cpu::conv(
+            &g,
+            x.values(),
+            weight.values(),
+            bias.as_ref().map(Dense::values),
+        );
         let [d, h, w] = g.output;
         tensor(y, &[g.batch, g.channels_out, d, h, w])
     }
@@ -124,7 +134,10 @@ impl Kernels for Flex {
         let mut y = cpu::conv_input_gradient(&g, weight.values(), x.values());
         let [d, h, w] = g.input;
         if let Some(bias) = bias {
-            for (plane, b) in y.chunks_exact_mut(d * h * w).zip(bias.values().iter().cycle()) {
+            for (plane, b) in y
+                .chunks_exact_mut(d * h * w)
+                .zip(bias.values().iter().cycle())
+            {
                 plane.iter_mut().for_each(|v| *v += b);
             }
         }

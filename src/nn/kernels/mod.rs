@@ -170,8 +170,7 @@ fn normalize_by_parts<B: Backend>(
     let mean = x.clone().mean_dim(2).mean_dim(0);
     let centred = x - mean.clone();
     let variance = centred.clone().powf_scalar(2.0).mean_dim(2).mean_dim(0);
-    let scale =
-        wrap::<B, 1>(gamma).reshape([1, c, 1]) / (variance.clone() + epsilon).sqrt();
+    let scale = wrap::<B, 1>(gamma).reshape([1, c, 1]) / (variance.clone() + epsilon).sqrt();
     let shift = wrap::<B, 1>(beta).reshape([1, c, 1]);
     let output = activation.apply(centred * scale + shift);
     Normalized {
@@ -253,7 +252,10 @@ pub fn batch_normalize<B: Kernels, const D: usize>(
 
 /// Instance norm without affine parameters on `[n, c, …]`: each channel of each sample is brought
 /// to mean 0 and (biased) variance 1.
-pub fn instance_normalize<B: Kernels, const D: usize>(x: Tensor<B, D>, epsilon: f64) -> Tensor<B, D> {
+pub fn instance_normalize<B: Kernels, const D: usize>(
+    x: Tensor<B, D>,
+    epsilon: f64,
+) -> Tensor<B, D> {
     let shape: Shape = x.shape();
     let planes = shape[0] * shape[1];
     let device = x.device();

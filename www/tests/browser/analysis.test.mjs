@@ -93,14 +93,14 @@ describe('an analysis in the browser', { skip: skipReason(), timeout: 4 * ANALYS
   test('a worker that dies in the middle is replaced, and finished tiles are kept', async () => {
     let killed = '';
     const { watch, files } = await analyse('&device=cpu', async (page) => {
-      await page.waitForFunction(() => document.getElementById('status-detail')?.dataset.tile === '1', null, {
+      await page.waitForFunction(() => Number(document.getElementById('status-detail')?.dataset.tile) >= 1, null, {
         timeout: ANALYSIS_MS,
         polling: 20,
       });
       await page.evaluate(() => window.__pleura.killWorker());
       killed = await page.textContent('#message-title');
     });
-    assert.match(killed, /keeping 1 finished part/);
+    assert.match(killed, /keeping \d+ finished part/);
     assert.deepEqual(watch.errors, []);
     const again = masks(files);
     for (const name of Object.keys(LABELS)) assert.ok(volume(again[name]) > 0);
