@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 /// A parameter's shape and row-major values.
 pub type Values = (Vec<usize>, Vec<f32>);
 
+/// Gives the values of the parameter at a path, of a shape.
+type Source<'a, E> = dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, E> + 'a;
+
 struct Fill<'a, E> {
     path: Vec<String>,
-    source: &'a mut dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+    source: &'a mut Source<'a, E>,
     error: Option<E>,
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Source<'a> {
     cut: bool,
 }
 
+// One stream exists at a time: a box would only add a hop.
+#[allow(clippy::large_enum_variant)]
 enum Inner<'a> {
     Plain(&'a [u8]),
     /// The current member of a gzip file; there can be several, one after the other.
