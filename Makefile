@@ -51,7 +51,7 @@ test-browser: binary site chromium
 	cd www && PLEURA_BIN=$(PLEURA) PLEURA_CLI_OUT="$$out/cli" npm run test:browser
 
 screenshots: binary site chromium
-	cd www && UPDATE_SCREENSHOTS=1 PLEURA_BIN=$(PLEURA) npm run test:browser
+	cd www && UPDATE_SCREENSHOTS=1 PLEURA_BIN=$(PLEURA) node --test tests/browser/screenshots.test.mjs
 
 # The folder to upload to any static host.
 site: www/dist/index.html
