@@ -11,7 +11,7 @@ import { classified, readReport } from './report.ts';
 import { hideFindings, showAreas, showFindings, showWarnings } from './results.ts';
 import { saveButtons } from './saves.ts';
 import { registerServiceWorker } from './service-worker.ts';
-import { demoCase, engineSettings, fromAddress, fromForm } from './settings.ts';
+import { demoCase, engineSettings, fromAddress, fromForm, intoForm } from './settings.ts';
 import { Stage } from './stage.ts';
 import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress } from './status.ts';
 import { STATIC, TEXT } from './strings.ts';
@@ -45,7 +45,7 @@ class Page {
   private tilesDone: number[] = [];
 
   start(): void {
-    (this.form.elements.namedItem('device') as HTMLSelectElement).value = this.asked.device;
+    intoForm(this.form, this.asked);
     byId('device').textContent = TEXT.deviceWaiting;
     listen({ files: (files) => this.openFiles(files) });
     for (const button of document.querySelectorAll('[data-action="demo"]')) {

@@ -9,9 +9,13 @@ export interface Asked {
   maxBufferMb: number;
   /** Set where the address asks for the demo case at once. */
   demo: Demo | undefined;
+  /** Set where the address chooses the networks. */
+  model: Options['model'] | undefined;
 }
 
-/** Reads `?device=`, `?maxBufferMB=` and `?demo=` (edge of the piece in mm, empty for the whole chest). */
+const MODELS = ['both', 'normnet', 'infnet'] as const;
+
+/** Reads `?device=`, `?maxBufferMB=`, `?model=` and `?demo=` (edge of the piece in mm, empty for the whole chest). */
 export function fromAddress(search: string): Asked {
   const query = new URLSearchParams(search);
   const device = query.get('device');
@@ -20,7 +24,16 @@ export function fromAddress(search: string): Asked {
     device: device === 'gpu' || device === 'cpu' ? device : 'auto',
     maxBufferMb: nonNegative(query.get('maxBufferMB')),
     demo: demo === null ? undefined : demoCase(nonNegative(demo)),
+    model: MODELS.find((model) => model === query.get('model')),
   };
+}
+
+/** Shows in the form what the address asked for. */
+export function intoForm(form: HTMLFormElement, asked: Asked): void {
+  (form.elements.namedItem('device') as HTMLSelectElement).value = asked.device;
+  if (asked.model === undefined) return;
+  const choice = form.elements.namedItem('model');
+  if (choice instanceof RadioNodeList) choice.value = asked.model;
 }
 
 export function demoCase(pieceMm: number): Demo {
@@ -38,7 +51,7 @@ export function fromForm(form: HTMLFormElement): { options: Options; device: Dev
     values.find((value) => value === data.get(name)) ?? values[0];
   return {
     options: {
-      model: pick('model', ['both', 'normnet', 'infnet']),
+      model: pick('model', MODELS),
       normnet: pick('normnet', ['best', 'paper']),
       infnet: pick('infnet', ['semi', 'labelled']),
       precision: pick('precision', ['int8', 'f32']),

@@ -37,9 +37,9 @@ describe('an analysis in the browser', { skip: skipReason(), timeout: 4 * ANALYS
     }
   }
 
-  function masks(files) {
+  function masks(files, names = Object.keys(LABELS)) {
     const found = {};
-    for (const name of Object.keys(LABELS)) {
+    for (const name of names) {
       const entry = [...files].find(([file]) => file.endsWith(`_${name}.nii.gz`));
       assert.ok(entry, `${name} can be saved; there are ${[...files.keys()].join(', ')}`);
       found[name] = readMask(entry[1]);
@@ -48,9 +48,9 @@ describe('an analysis in the browser', { skip: skipReason(), timeout: 4 * ANALYS
   }
 
   function assertSame(a, b, what) {
-    for (const [name, labels] of Object.entries(LABELS)) {
+    for (const name of Object.keys(a)) {
       assert.deepEqual(a[name].dims, b[name].dims, `${what}: grid of ${name}`);
-      for (const label of labels) {
+      for (const label of LABELS[name]) {
         const overlap = dice(a[name], b[name], label);
         assert.ok(overlap >= SAME, `${what}: Dice of ${name} label ${label} is ${overlap}`);
       }
@@ -122,12 +122,14 @@ describe('an analysis in the browser', { skip: skipReason(), timeout: 4 * ANALYS
     await context.close();
   });
 
+  // NormNet alone: SwiftShader takes about 20 s for a slice of Inf-Net and its classes, whose GPU
+  // path the golden tests cover natively.
   test('on the GPU path, forced onto a software adapter', async () => {
-    const { watch, device, files } = await analyse('&device=gpu');
+    const { watch, device, files } = await analyse('&device=gpu&model=normnet');
     assert.equal(device, 'gpu');
     assert.deepEqual(watch.foreign, []);
     assert.deepEqual(watch.errors, []);
-    const onGpu = masks(files);
+    const onGpu = masks(files, ['lungs', 'normnet']);
     for (const [name, mask] of Object.entries(onGpu)) assert.ok(volume(mask) > 0, `${name} is not empty`);
     if (onCpu !== undefined) assertSame(onGpu, onCpu, 'GPU and CPU');
   });

@@ -19,13 +19,13 @@ test('a worker that dies is followed by a smaller one, then the CPU, then the en
 });
 
 test('the address chooses device, buffer cap and demo', () => {
-  assert.deepEqual(fromAddress(''), { device: 'auto', maxBufferMb: 0, demo: undefined });
+  assert.deepEqual(fromAddress(''), { device: 'auto', maxBufferMb: 0, demo: undefined, model: undefined });
   const asked = fromAddress('?device=gpu&maxBufferMB=64&demo=40');
   assert.equal(asked.device, 'gpu');
   assert.equal(asked.maxBufferMb, 64);
   assert.equal(asked.demo.pieceMm, 40);
   assert.equal(fromAddress('?demo').demo.pieceMm, 0);
-  assert.deepEqual(fromAddress('?device=abacus&maxBufferMB=-3'), { device: 'auto', maxBufferMb: 0, demo: undefined });
+  assert.deepEqual(fromAddress('?device=abacus&maxBufferMB=-3'), { device: 'auto', maxBufferMb: 0, demo: undefined, model: undefined });
 });
 
 test('pictures are told from volumes by content', () => {
