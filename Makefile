@@ -78,7 +78,7 @@ www/node_modules/.stamp: www/package-lock.json
 	touch node_modules/.stamp
 
 # Built apart, so that the project's own build is not invalidated. No --locked: the lock file of
-# this version names a release that has been withdrawn.
+# this version names a dependency's release that cannot always be had.
 $(TOOLS)/bin/wasm-bindgen:
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools-build cargo install wasm-bindgen-cli --version $(WASM_BINDGEN) --root $(TOOLS)
 
