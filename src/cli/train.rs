@@ -3,8 +3,8 @@
 use crate::infnet::data::{self, Sample};
 use crate::infnet::slices::Orientation;
 use crate::infnet::train::{Sources, TrainConfig, fresh, train};
-use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, import, semi, slices, train_classes};
-use crate::metrics::Confusion;
+use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, Parts, import, semi, slices, train_classes};
+use crate::metrics::{Confusion, toolbox};
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
 use crate::normnet;
@@ -360,7 +360,10 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
             HeadArg::Paper => Head::Paper,
         },
         side: args.side,
-        parts: Default::default(),
+        parts: Parts {
+            logit_norm: matches!(args.preset, Preset::Paper),
+            ..Parts::default()
+        },
     };
     let mut labelled = data::labelled(&args.data.join("semiseg/labelled"))?;
     let mut held_back = Vec::new();
@@ -408,7 +411,7 @@ fn measure<B: Kernels>(
     out: &Path,
     device: &B::Device,
 ) -> Result<(), Box<dyn Error>> {
-    let mut rows = Vec::new();
+    let (mut rows, mut cases) = (Vec::new(), Vec::new());
     for sample in samples {
         let input = slices::network_input(&sample.image, side);
         let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
@@ -421,15 +424,22 @@ fn measure<B: Kernels>(
         let p = p.resize_bilinear(sample.image.size());
         let truth = sample.target.map(|v| u8::from(v > 128));
         let dice = Confusion::at(p.data(), truth.data(), 0.5)?.dsc();
-        println!("{}  Dice {dice:.4}", sample.name);
-        rows.push(serde_json::json!({"name": sample.name, "dice": dice}));
+        let curve = toolbox::measure(&toolbox::to_map(&p), &sample.target).dice;
+        let over_curve = curve.iter().sum::<f64>() / curve.len().max(1) as f64;
+        println!("{}  Dice {dice:.4}  toolbox {over_curve:.4}", sample.name);
+        rows.push([dice, over_curve]);
+        cases.push(
+            serde_json::json!({"name": sample.name, "dice": dice, "toolbox_dice": over_curve}),
+        );
     }
-    let mean = rows.iter().filter_map(|r| r["dice"].as_f64()).sum::<f64>() / rows.len() as f64;
+    let mean = |i: usize| rows.iter().map(|r| r[i]).sum::<f64>() / rows.len().max(1) as f64;
+    let (dice, over_curve) = (mean(0), mean(1));
     println!(
-        "mean Dice at 0.5 over {} held-back slices: {mean:.4}",
+        "mean over {} held-back slices: Dice at 0.5 {dice:.4}, toolbox {over_curve:.4}",
         rows.len()
     );
-    let json = serde_json::json!({"mean_dice": mean, "cases": rows});
+    let json =
+        serde_json::json!({"mean_dice": dice, "toolbox_dice": over_curve, "cases": cases});
     write_atomically(
         &out.join("held_back.json"),
         serde_json::to_string_pretty(&json)?.as_bytes(),

@@ -8,24 +8,24 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 /// f2 → the edge features e_att `[n, width, h/4, w/4]` and the edge logits `[n, 1, h/4, w/4]`.
-/// All linear, with a norm on the logits too.
+/// All linear.
 #[derive(Module, Debug)]
 pub struct EdgeBranch<B: Backend> {
     convs: Vec<ConvUnit<B>>,
 }
 
 impl<B: Backend> EdgeBranch<B> {
-    /// A branch over f2 of `input` channels.
-    pub fn new(build: &mut Builder<B>, input: usize, width: usize) -> Self {
+    /// A branch over f2 of `input` channels, with or without a norm on the logits.
+    pub fn new(build: &mut Builder<B>, input: usize, width: usize, logit_norm: bool) -> Self {
         let mut unit = |shape| ConvUnit::new(build, shape, Activation::None);
-        EdgeBranch {
-            convs: vec![
-                unit(ConvShape::new(input, width, 1)),
-                unit(ConvShape::new(width, width, 3)),
-                unit(ConvShape::new(width, width, 3)),
-                unit(ConvShape::new(width, 1, 3)),
-            ],
-        }
+        let mut convs = vec![
+            unit(ConvShape::new(input, width, 1)),
+            unit(ConvShape::new(width, width, 3)),
+            unit(ConvShape::new(width, width, 3)),
+        ];
+        let last = ConvShape::new(width, 1, 3);
+        convs.push(ConvUnit::logits(build, last, logit_norm));
+        EdgeBranch { convs }
     }
 }
 

@@ -25,8 +25,9 @@ const STAGES: [(usize, usize, usize, usize, usize); 7] = [
 ];
 /// After which stages f2…f5 are taken.
 const TAPS: [usize; 4] = [1, 2, 4, 6];
-/// ε and momentum of EfficientNet's batch norms.
-pub(crate) const NORM: (f64, f64) = (1e-3, 0.01);
+/// ε of EfficientNet's batch norms, and the momentum of their running averages: PyTorch's 0.1,
+/// because EfficientNet's own 0.01 lags behind in runs of some hundred steps.
+pub(crate) const NORM: (f64, f64) = (1e-3, 0.1);
 
 /// Channels of f2…f5.
 pub const CHANNELS: [usize; 4] = [24, 40, 112, 320];

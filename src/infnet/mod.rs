@@ -95,6 +95,14 @@ pub struct Parts {
     pub decoder: bool,
     /// Reverse attention.
     pub reverse: bool,
+    /// A batch norm on each branch's one channel of logits, as published. A folded network is the
+    /// same with and without.
+    #[serde(default = "yes")]
+    pub logit_norm: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Parts {
@@ -103,6 +111,7 @@ impl Default for Parts {
             edge: true,
             decoder: true,
             reverse: true,
+            logit_norm: true,
         }
     }
 }
@@ -123,6 +132,10 @@ impl InfNetConfig {
         InfNetConfig {
             backbone: Backbone::EfficientnetLite0,
             head: Head::Light,
+            parts: Parts {
+                logit_norm: false,
+                ..Parts::default()
+            },
             ..Self::paper()
         }
     }
@@ -189,6 +202,7 @@ impl<B: Backend> InfNet<B> {
             kernel: 3,
             layers: 2,
             last: 3,
+            logit_norm: config.parts.logit_norm,
         };
         let deepest = reverse::ReverseShape {
             width: deep,
@@ -203,7 +217,7 @@ impl<B: Backend> InfNet<B> {
             rfb3: rfb::Rfb::new(build, c4, rfb),
             rfb4: rfb::Rfb::new(build, c5, rfb),
             decoder: decoder::PartialDecoder::new(build, rfb),
-            edge: edge::EdgeBranch::new(build, c2, edge),
+            edge: edge::EdgeBranch::new(build, c2, edge, config.parts.logit_norm),
             ra5: reverse::ReverseAttention::new(build, deepest),
             ra4: reverse::ReverseAttention::new(build, branch(c4)),
             ra3: reverse::ReverseAttention::new(build, branch(c3)),

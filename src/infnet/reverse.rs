@@ -31,6 +31,8 @@ pub struct ReverseShape {
     pub layers: usize,
     /// Kernel of the last convolution.
     pub last: usize,
+    /// Whether a norm follows the last convolution.
+    pub logit_norm: bool,
 }
 
 impl<B: Backend> ReverseAttention<B> {
@@ -52,7 +54,7 @@ impl<B: Backend> ReverseAttention<B> {
             convs.push(ConvUnit::new(build, shape, Activation::Relu));
         }
         let last = ConvShape::new(s.width, 1, s.last);
-        convs.push(ConvUnit::new(build, last, Activation::None));
+        convs.push(ConvUnit::logits(build, last, s.logit_norm));
         ReverseAttention { convs }
     }
 }

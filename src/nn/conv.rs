@@ -165,6 +165,20 @@ impl<B: Backend> ConvUnit<B> {
             activation,
         }
     }
+
+    /// A unit that ends in logits: with PyTorch's norm as the paper has it, or with a bias alone.
+    /// A norm on a single channel of logits holds their spread to γ, which starts at 1 and moves
+    /// by a rate a step: the maps stay soft.
+    pub fn logits(build: &mut Builder<B>, shape: ConvShape, norm: bool) -> Self {
+        if norm {
+            return Self::new(build, shape, Activation::None);
+        }
+        ConvUnit {
+            conv: Conv2d::new(build, shape, true, Init::Default),
+            norm: None,
+            activation: Activation::None,
+        }
+    }
 }
 
 impl<B: Kernels> ConvUnit<B> {
