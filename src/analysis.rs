@@ -1,18 +1,17 @@
 //! One scan in, masks and findings out, as a machine that can stop and go on.
 //!
 //! [`Analysis::open`] reads the file, [`Analysis::prepare`] finds the lungs and cuts the work into
-//! tiles. Each tile is run by an [`Engine`] and gives bytes; [`Analysis::merge`] takes them, in any
+//! tiles. Each tile's input is run by an [`Engine`](crate::engine::Engine) and gives bytes; [`Analysis::merge`] takes them, in any
 //! order, also bytes from an earlier attempt; [`Analysis::finish`] makes masks and report. The
 //! page, several workers, the command line, cancel and resume all drive the same machine.
 
-use crate::engine::{Engine, EngineError, SliceResult};
+use crate::engine::{EngineError, Task};
 use crate::findings::{
     self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
 };
 use crate::infnet::slices::Crop;
 use crate::io::{self, Input, IoError, Limits};
 use crate::lungs::{self, LungError};
-use crate::nn::kernels::Kernels;
 use crate::normnet::frame::{Frame, FrameConfig, FrameError};
 use crate::normnet::post::{self, PostConfig};
 use crate::plane::{Plane, PlaneError};
@@ -226,12 +225,38 @@ struct NormnetWork {
 struct InfnetWork {
     /// Absent for an image, which is taken whole.
     crop: Option<Crop>,
+    /// First slice of the LPS grid that shows lung.
+    first: usize,
     side: usize,
     threshold: u8,
-    /// Probability × 255 and class on the scan's LPS grid.
+    /// Probability × 255 and class of every slice's crop; of the whole image.
     probability: Vec<u8>,
     classes: Vec<u8>,
     classified: bool,
+}
+
+impl InfnetWork {
+    /// 0 below the threshold, else the class.
+    fn mask(&self) -> Vec<u8> {
+        let values = self.probability.iter().zip(&self.classes);
+        values
+            .map(|(&p, &c)| if p >= self.threshold { c } else { 0 })
+            .collect()
+    }
+
+    /// A volume on the scan's grid with the crops' values, 0 elsewhere.
+    fn spread(&self, crops: &[u8], like: &Volume<u8>) -> Result<Volume<u8>, String> {
+        let plane = like.dims[0] * like.dims[1];
+        let mut data = vec![0; plane * like.dims[2]];
+        if let Some(crop) = &self.crop {
+            let size = crop.size()[0] * crop.size()[1];
+            let slices = data.chunks_exact_mut(plane).skip(self.first);
+            for (values, slice) in crops.chunks_exact(size).zip(slices) {
+                crop.paste(values, slice).map_err(|e| e.to_string())?;
+            }
+        }
+        like.like(data).map_err(|e| e.to_string())
+    }
 }
 
 enum Subject {
@@ -247,6 +272,8 @@ struct Scan {
 
 /// Slices that neighbouring slabs share; each slab answers for its middle.
 const OVERLAP: usize = 8;
+/// Orientations that Inf-Net sees a single image in: there is time for all.
+const IMAGE_LOOKS: usize = 8;
 /// Inf-Net's threshold where the manifest records none.
 const HALF: f64 = 0.5;
 
@@ -278,7 +305,7 @@ impl Analysis {
     ) -> Result<Self, AnalysisError> {
         let (subject, warnings) = match io::open(name, bytes, limits)? {
             Input::Volume(scan) => {
-                let (hu, way_back) = scan.hu.to_lps();
+                let (hu, way_back) = scan.hu.into_lps();
                 let warnings = scan.warnings.iter().map(WarningEntry::from).collect();
                 let lungs = None;
                 let scan = Scan {
@@ -346,14 +373,14 @@ impl Analysis {
     ///
     /// # Errors
     /// If it is not on the scan's grid.
-    pub fn set_lungs(&mut self, name: &str, mask: &Volume<u8>) -> Result<(), AnalysisError> {
+    pub fn set_lungs(&mut self, name: &str, mask: Volume<u8>) -> Result<(), AnalysisError> {
         let Subject::Volume(scan) = &mut self.subject else {
             return Err(order(
                 &self.file,
                 "a lung mask belongs to a volume, not to a 2D image",
             ));
         };
-        let (mask, _) = mask.to_lps();
+        let (mask, _) = mask.into_lps();
         if mask.dims != scan.hu.dims {
             return Err(AnalysisError::MaskGrid {
                 mask: name.to_string(),
@@ -467,7 +494,7 @@ impl Analysis {
         let side = entry.input.extent.last().copied().unwrap_or(0);
         let threshold = entry.thresholds.get("infection").copied().unwrap_or(HALF);
         self.thresholds.push(("infnet.infection".into(), threshold));
-        let (crop, voxels, slices) = match &self.subject {
+        let (crop, plane, slices) = match &self.subject {
             Subject::Image(image) => (None, (image.width() * image.height()) as usize, 0..1),
             Subject::Volume(scan) => {
                 let Some(lungs) = &scan.lungs else {
@@ -481,12 +508,17 @@ impl Analysis {
                 };
                 let first = (0..lungs.dims[2]).find(seen).unwrap_or(0);
                 let last = (0..lungs.dims[2]).rev().find(seen).map_or(first, |k| k + 1);
-                (Crop::of_scan(lungs), lungs.len(), first..last)
+                let crop = Crop::of_scan(lungs);
+                let size = crop.map_or([0; 2], |c| c.size());
+                (crop, size[0] * size[1], first..last)
             }
         };
+        let voxels = plane * slices.len();
+        let first = slices.start;
         self.tiles.extend(slices.map(|k| Tile::Slice { k }));
         self.infnet = Some(InfnetWork {
             crop,
+            first,
             side,
             threshold: (threshold * 255.0).round() as u8,
             probability: vec![0; voxels],
@@ -533,15 +565,12 @@ impl Analysis {
         }
     }
 
-    /// Runs one tile; the analysis itself does not change.
+    /// What a tile is, and its input's bytes: all that an [`Engine`](crate::engine::Engine) needs to run it, here or in
+    /// another worker. The analysis itself does not change.
     ///
     /// # Errors
-    /// If the tile does not exist, or the engine fails.
-    pub async fn run<B: Kernels>(
-        &self,
-        engine: &Engine<B>,
-        tile: usize,
-    ) -> Result<Vec<u8>, AnalysisError> {
+    /// If the tile does not exist.
+    pub fn input(&self, tile: usize) -> Result<(Task, Vec<u8>), AnalysisError> {
         match self.tiles.get(tile) {
             Some(Tile::Slab { start, model }) => {
                 let Some(work) = &self.normnet else {
@@ -551,16 +580,14 @@ impl Analysis {
                 let depth = work.intensity.len() / plane - start;
                 let depth = depth.min(slab_depth(work));
                 let slab = &work.intensity[start * plane..(start + depth) * plane];
-                Ok(engine.slab(model, slab).await?)
+                let model = model.clone();
+                Ok((Task::Slab { model }, bytemuck::cast_slice(slab).to_vec()))
             }
             Some(&Tile::Slice { k }) => {
                 let grey = self.grey_slice(k)?;
-                let SliceResult {
-                    mut probability,
-                    classes,
-                } = engine.slice(&grey).await?;
-                probability.extend(classes);
-                Ok(probability)
+                let size = grey.size();
+                let looks = if self.is_image() { IMAGE_LOOKS } else { 1 };
+                Ok((Task::Slice { size, looks }, grey.into_data()))
             }
             None => Err(order(&self.file, "there is no such tile")),
         }
@@ -644,10 +671,10 @@ impl Analysis {
                 let Some(lungs) = &scan.lungs else {
                     return Err(order(file, "the lungs come before the slices"));
                 };
-                let values = crop.paste(&map, lungs.slice(k)).map_err(wrong)?;
-                let labels = crop.paste_nearest(&labels);
-                let at = k * scan.hu.dims[0] * scan.hu.dims[1];
-                (values, labels, at)
+                let values = crop.confine(&map, lungs.slice(k)).map_err(wrong)?;
+                let labels = labels.resize_nearest(crop.size());
+                let at = (k - work.first) * values.data().len();
+                (values.into_data(), labels.into_data(), at)
             }
             (Subject::Image(image), _) => {
                 let size = [image.width() as usize, image.height() as usize];
@@ -675,22 +702,14 @@ impl Analysis {
     ///
     /// # Errors
     /// If the masks do not fit the scan, which they do after [`Analysis::prepare`].
-    pub fn finish(mut self, device: &str) -> Result<Outcome, AnalysisError> {
+    pub fn finish(self, device: &str) -> Result<Outcome, AnalysisError> {
         let begun = seconds();
-        let infection = self.infnet.take().map(|work| {
-            let mask: Vec<u8> = work
-                .probability
-                .iter()
-                .zip(&work.classes)
-                .map(|(&p, &c)| if p >= work.threshold { c } else { 0 })
-                .collect();
-            (work.probability, mask, work.classified)
-        });
         match &self.subject {
             Subject::Image(image) => {
-                let Some((probability, classes, _)) = infection else {
+                let Some(work) = &self.infnet else {
                     return Err(order(&self.file, "the image has not been planned"));
                 };
+                let (probability, classes) = (work.probability.clone(), work.mask());
                 let png = |suffix: &str, data: Vec<u8>| {
                     let name = format!("{}_{suffix}.png", self.case);
                     let picture = GrayImage::from_raw(image.width(), image.height(), data)
@@ -703,37 +722,36 @@ impl Analysis {
                     files: vec![png("infnet", probability)?, png("classes", classes)?],
                 })
             }
-            Subject::Volume(_) => self.finish_volume(infection, device, begun),
+            Subject::Volume(_) => self.finish_volume(device, begun),
         }
     }
 
-    fn finish_volume(
-        mut self,
-        infection: Option<(Vec<u8>, Vec<u8>, bool)>,
-        device: &str,
-        begun: f64,
-    ) -> Result<Outcome, AnalysisError> {
+    fn finish_volume(mut self, device: &str, begun: f64) -> Result<Outcome, AnalysisError> {
         let file = self.file.clone();
-        let work = self.normnet.take();
+        let infection = self.infnet.take();
         let Subject::Volume(scan) = &mut self.subject else {
             return Err(order(&file, "only a volume has masks"));
         };
         let Some(lungs) = scan.lungs.take() else {
             return Err(order(&file, "the lungs come before the masks"));
         };
-        let normnet = match work {
+        // The networks' own grids are given up as soon as their masks are made: a scan of
+        // 800 slices fits a page's memory that way.
+        let normnet = match self.normnet.take() {
             Some(work) => Some(normnet_mask(&work, &lungs).map_err(|e| grid(&file, e))?),
             None => None,
         };
-        let like = |data: Vec<u8>| lungs.like(data).map_err(|e| grid(&file, e));
-        let (infnet, probability, classified) = match infection {
-            Some((probability, mut mask, classified)) => {
-                for (v, lung) in mask.iter_mut().zip(&lungs.data) {
+        let infnet = match &infection {
+            Some(work) => {
+                let mut mask = work
+                    .spread(&work.mask(), &lungs)
+                    .map_err(|e| grid(&file, e))?;
+                for (v, lung) in mask.data.iter_mut().zip(&lungs.data) {
                     *v *= u8::from(*lung != 0);
                 }
-                (Some(like(mask)?), Some(like(probability)?), classified)
+                Some(mask)
             }
-            None => (None, None, false),
+            None => None,
         };
         let scan = match self.subject {
             Subject::Volume(scan) => scan,
@@ -752,29 +770,37 @@ impl Analysis {
             lungs: &lungs,
             normnet: normnet.as_ref(),
             infnet: infnet.as_ref(),
-            infnet_classified: classified,
+            infnet_classified: infection.as_ref().is_some_and(|work| work.classified),
             input: &scan.way_back,
         };
         let findings = findings::findings(&measured, self.warnings, provenance)
             .map_err(|e: FindingsError| grid(&file, e))?;
+        let way_back = scan.way_back;
+        drop(scan);
         let mut files = Vec::new();
-        for (suffix, mask) in [
-            ("lungs", Some(lungs)),
-            ("normnet", normnet),
-            ("infnet", infnet),
-            ("infnet_prob", probability),
-        ] {
-            if let Some(mask) = mask {
-                let restored = scan
-                    .way_back
-                    .restore(&mask)
-                    .map_err(|e: VolumeError| grid(&file, e))?;
-                files.push(OutputFile {
-                    name: format!("{}_{suffix}.nii.gz", self.case),
-                    bytes: io::nifti::write_labels(&restored, true),
-                });
-            }
+        let mut write = |suffix: &str, mask: Volume<u8>| {
+            let restored = way_back
+                .restore(&mask)
+                .map_err(|e: VolumeError| grid(&file, e))?;
+            drop(mask);
+            files.push(OutputFile {
+                name: format!("{}_{suffix}.nii.gz", self.case),
+                bytes: io::nifti::write_labels(&restored, true),
+            });
+            Ok::<_, AnalysisError>(())
+        };
+        if let Some(mask) = normnet {
+            write("normnet", mask)?;
         }
+        if let Some(mask) = infnet {
+            write("infnet", mask)?;
+        }
+        if let Some(work) = infection {
+            let probability = work.spread(&work.probability, &lungs);
+            drop(work);
+            write("infnet_prob", probability.map_err(|e| grid(&file, e))?)?;
+        }
+        write("lungs", lungs)?;
         let report = findings.to_json().map_err(|e| grid(&file, e))?;
         files.push(OutputFile {
             name: format!("{}_report.json", self.case),

@@ -1,17 +1,19 @@
 //! The networks, loaded and ready on one device.
 
 use crate::infnet::classes::{ClassesConfig, ClassesNet};
-use crate::infnet::{InfNet, InfNetConfig, slices};
-use crate::nn::Builder;
+use crate::infnet::slices::{self, Orientation};
+use crate::infnet::{InfNet, InfNetConfig};
 use crate::nn::kernels::Kernels;
-use crate::nn::params::fill;
+use crate::nn::params::load;
+use crate::nn::{Builder, Form};
 use crate::normnet::model::{NormNet, NormNetConfig};
 use crate::plane::Plane;
 use crate::weights::tensors::TensorFile;
-use crate::weights::{Entry, Network, WeightsError};
+use crate::weights::{Entry, Network, Precision, WeightsError};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::ExecutionError;
 use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 /// What can go wrong while networks are loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,20 @@ pub enum EngineError {
     NotLoaded {
         /// The network.
         network: &'static str,
+    },
+    /// A network does not fit the memory that it may take.
+    #[error(
+        "{model} needs {needs} MB {what}, and {limit} MB are allowed: raise the limit, or run on the CPU"
+    )]
+    Memory {
+        /// The model.
+        model: String,
+        /// At the peak, or for the largest buffer.
+        what: &'static str,
+        /// MB needed.
+        needs: u64,
+        /// MB allowed.
+        limit: u64,
     },
     /// The device gave no result.
     #[error("the device stopped answering: {problem}; try again, or run on the CPU")]
@@ -44,6 +60,24 @@ pub enum EngineError {
     },
 }
 
+/// What is to be run on a tile's input; crosses between workers as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Task {
+    /// One NormNet model on a slab of intensities: f32 in the machine's byte order.
+    Slab {
+        /// Name of the model.
+        model: String,
+    },
+    /// Inf-Net, and the class network where it is loaded, on a grey slice: a byte a pixel.
+    Slice {
+        /// Width and height.
+        size: [usize; 2],
+        /// Orientations to average over, 1 to 8.
+        looks: usize,
+    },
+}
+
 struct LoadedInfNet<B: Kernels> {
     net: InfNet<B>,
     side: usize,
@@ -58,12 +92,54 @@ pub struct SliceResult {
     pub classes: Vec<u8>,
 }
 
+/// What networks may take of the device's memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// While one tile runs.
+    pub total: u64,
+    /// For one buffer.
+    pub buffer: u64,
+}
+
+impl Default for Budget {
+    /// 1 GiB in all, and 128 MiB for a buffer, which WebGPU promises everywhere.
+    fn default() -> Self {
+        Budget {
+            total: 1 << 30,
+            buffer: 128 << 20,
+        }
+    }
+}
+
+impl Budget {
+    /// Refuses a model that is known to need more.
+    fn check(&self, entry: &Entry) -> Result<(), EngineError> {
+        let mb = |bytes: u64| bytes.div_ceil(1 << 20);
+        for (needs, limit, what) in [
+            (entry.input.peak_bytes, self.total, "at its peak"),
+            (entry.input.largest_bytes, self.buffer, "in one buffer"),
+        ] {
+            if let Some(needs) = needs.filter(|&needs| needs > limit) {
+                return Err(EngineError::Memory {
+                    model: entry.name.clone(),
+                    what,
+                    needs: mb(needs),
+                    limit: mb(limit),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Networks on a device of the backend `B`.
 pub struct Engine<B: Kernels> {
     device: B::Device,
     infnet: Option<LoadedInfNet<B>>,
     classes: Option<(ClassesNet<B>, usize)>,
     normnets: Vec<(String, NormNet<B>, [usize; 3])>,
+    dequantized: bool,
+    budget: Budget,
 }
 
 /// A slice's largest probability from which the class network is asked.
@@ -77,37 +153,58 @@ impl<B: Kernels> Engine<B> {
             infnet: None,
             classes: None,
             normnets: Vec::new(),
+            dequantized: false,
+            budget: Budget::default(),
+        }
+    }
+
+    /// An engine that refuses networks which need more memory than this.
+    pub fn within(self, budget: Budget) -> Self {
+        Engine { budget, ..self }
+    }
+
+    /// An engine that expands 8-bit weights when it loads them: the reference that the packed
+    /// kernels are compared with.
+    pub fn dequantized(self) -> Self {
+        Engine {
+            dequantized: true,
+            ..self
         }
     }
 
     /// Loads a weight file after checking its size and SHA-256 against its entry.
     ///
     /// # Errors
-    /// If the bytes are not the entry's, or are not that network's parameters.
+    /// If the bytes are not the entry's, are not that network's parameters, or the network needs
+    /// more memory than it may take.
     pub fn load(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), EngineError> {
         entry.verify(bytes)?;
+        self.budget.check(entry)?;
         let file = TensorFile::from_bytes(&entry.file, bytes)?;
-        let mut build = Builder::<B>::loading(true, &self.device);
-        let source = |name: &str, shape: &[usize]| file.f32(name, shape);
+        let form = match entry.precision {
+            Precision::Int8 if !self.dequantized => Form::Packed,
+            _ => Form::Folded,
+        };
+        let mut build = Builder::<B>::loading(form, &self.device);
         match entry.network {
             Network::Infnet => {
                 let config: InfNetConfig = entry.config()?;
-                let net = fill(InfNet::new(&mut build, &config), source)?;
+                let net = InfNet::new(&mut build, &config);
                 self.infnet = Some(LoadedInfNet {
-                    net,
+                    net: load(net, &build, &file)?,
                     side: config.side,
                     temperature: entry.temperature,
                 });
             }
             Network::Classes => {
                 let config: ClassesConfig = entry.config()?;
-                let net = fill(ClassesNet::new(&mut build, &config), source)?;
-                self.classes = Some((net, config.side));
+                let net = ClassesNet::new(&mut build, &config);
+                self.classes = Some((load(net, &build, &file)?, config.side));
             }
             Network::Normnet => {
                 let config: NormNetConfig = entry.config()?;
                 let extent = entry.extent3()?;
-                let net = fill(NormNet::new(&mut build, &config), source)?;
+                let net = load(NormNet::new(&mut build, &config), &build, &file)?;
                 self.normnets.retain(|(name, ..)| *name != entry.name);
                 self.normnets.push((entry.name.clone(), net, extent));
             }
@@ -128,31 +225,102 @@ impl<B: Kernels> Engine<B> {
             .ok_or(EngineError::NotLoaded { network: "Inf-Net" })
     }
 
-    /// One NormNet model on one slab of intensities `[z, y, x]`: probability of being healthy
-    /// × 255.
-    pub async fn slab(&self, model: &str, slab: &[f32]) -> Result<Vec<u8>, EngineError> {
+    /// Runs a tile: its task and input give the bytes that
+    /// [`Analysis::merge`](crate::analysis::Analysis::merge) takes.
+    ///
+    /// # Errors
+    /// If the network is not loaded, the input is not its size, or the device fails.
+    pub async fn compute(&self, task: &Task, input: &[u8]) -> Result<Vec<u8>, EngineError> {
+        match task {
+            Task::Slab { model } => {
+                let slab: Vec<f32> = bytemuck::pod_collect_to_vec(input);
+                self.slab(model, &slab).await
+            }
+            Task::Slice { size, looks } => {
+                let count = size[0].saturating_mul(size[1]);
+                check("Inf-Net", count, input.len())?;
+                let grey = Plane::new(input.to_vec(), *size).map_err(|_| EngineError::Input {
+                    network: "Inf-Net",
+                    expected: count,
+                    found: input.len(),
+                })?;
+                let mut result = self.slice(&grey, *looks).await?;
+                result.probability.append(&mut result.classes);
+                Ok(result.probability)
+            }
+        }
+    }
+
+    /// A network's raw logits: NormNet's of one slab, Inf-Net's S_3 of one normalised slice
+    /// `[3, side, side]`, the class network's of one slice and map `[6, side, side]`.
+    ///
+    /// # Errors
+    /// If the network is not loaded, the input is not its size, or the device fails.
+    pub async fn forward(&self, entry: &Entry, input: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let flat = |channels: usize, side: usize, network: &'static str| {
+            check(network, channels * side * side, input.len())?;
+            let data = TensorData::new(input.to_vec(), [1, channels, side, side]);
+            Ok::<_, EngineError>(Tensor::<B, 4>::from_data(data, &self.device))
+        };
+        match (entry.network, &self.infnet, &self.classes) {
+            (Network::Normnet, ..) => read(self.slab_logits(&entry.name, input)?).await,
+            (Network::Infnet, Some(loaded), _) => {
+                let image = flat(3, loaded.side, "Inf-Net")?;
+                read(loaded.net.forward(image).prediction()).await
+            }
+            (Network::Classes, _, Some((net, side))) => {
+                read(net.forward(flat(6, *side, "the class network")?)).await
+            }
+            _ => Err(EngineError::NotLoaded {
+                network: entry.network.name(),
+            }),
+        }
+    }
+
+    fn slab_logits(&self, model: &str, slab: &[f32]) -> Result<Tensor<B, 5>, EngineError> {
         let loaded = self.normnets.iter().find(|(name, ..)| name == model);
         let Some((_, net, [z, y, x])) = loaded else {
             return Err(EngineError::NotLoaded { network: "NormNet" });
         };
         check("NormNet", z * y * x, slab.len())?;
         let data = TensorData::new(slab.to_vec(), [1, 1, *z, *y, *x]);
-        let logits = net.forward(Tensor::<B, 5>::from_data(data, &self.device));
+        Ok(net.forward(Tensor::<B, 5>::from_data(data, &self.device)))
+    }
+
+    /// One NormNet model on one slab of intensities `[z, y, x]`: probability of being healthy
+    /// × 255.
+    pub async fn slab(&self, model: &str, slab: &[f32]) -> Result<Vec<u8>, EngineError> {
+        let logits = self.slab_logits(model, slab)?;
         Ok(to_bytes(&read(sigmoid(logits)).await?))
     }
 
     /// Inf-Net, and the class network where it is loaded and there is infection, on one grey
-    /// slice of any size.
-    pub async fn slice(&self, grey: &Plane<u8>) -> Result<SliceResult, EngineError> {
+    /// slice of any size. The logits are averaged over the first `looks` of the eight
+    /// orientations.
+    pub async fn slice(&self, grey: &Plane<u8>, looks: usize) -> Result<SliceResult, EngineError> {
         let Some(infnet) = &self.infnet else {
             return Err(EngineError::NotLoaded { network: "Inf-Net" });
         };
-        let input = slices::network_input(grey, infnet.side);
-        let shape = [1, 3, infnet.side, infnet.side];
-        let image = Tensor::<B, 4>::from_data(TensorData::new(input, shape), &self.device);
-        let logits = infnet.net.forward(image).s3;
-        let map = sigmoid(logits.div_scalar(infnet.temperature));
-        let probability = to_bytes(&read(map).await?);
+        let side = infnet.side;
+        let looks = &Orientation::ALL[..looks.clamp(1, Orientation::ALL.len())];
+        let mut sum = vec![0.0; side * side];
+        for look in looks {
+            let input = slices::network_input(&look.apply(grey), side);
+            let input = TensorData::new(input, [1, 3, side, side]);
+            let image = Tensor::<B, 4>::from_data(input, &self.device);
+            let logits = read(infnet.net.forward(image).prediction()).await?;
+            let logits = Plane::from_fn([side; 2], |x, y| logits[y * side + x]);
+            let logits = look.inverse().apply(&logits);
+            for (sum, logit) in sum.iter_mut().zip(logits.data()) {
+                *sum += logit;
+            }
+        }
+        let scale = looks.len() as f32 * infnet.temperature as f32;
+        let chances: Vec<f32> = sum
+            .iter()
+            .map(|s| 1.0 / (1.0 + (-s / scale).exp()))
+            .collect();
+        let probability = to_bytes(&chances);
         let mut classes = Vec::new();
         if let Some((net, side)) = &self.classes
             && probability.iter().any(|&p| p >= INFECTED)

@@ -49,6 +49,8 @@ pub struct Gpu {
     pub name: String,
     /// Whether it is a software adapter.
     pub software: bool,
+    /// Largest buffer in bytes.
+    pub max_buffer: u64,
     /// Why the device was lost, or an error that nobody caught; nothing while all is well.
     pub trouble: Arc<Mutex<Option<String>>>,
 }
@@ -87,6 +89,7 @@ pub async fn open(forced: bool, max_buffer: u64) -> Result<Gpu, GpuError> {
     if software && !forced {
         return Err(GpuError::Software(name));
     }
+    crate::nn::kernels::cube::assume_software(software);
     let cap = if max_buffer == 0 {
         MAX_BUFFER
     } else {
@@ -95,6 +98,7 @@ pub async fn open(forced: bool, max_buffer: u64) -> Result<Gpu, GpuError> {
     let mut limits = adapter.limits();
     limits.max_buffer_size = limits.max_buffer_size.min(cap);
     limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(cap);
+    let max_buffer = limits.max_storage_buffer_binding_size;
     let wish = wgpu::DeviceDescriptor {
         label: Some("pleura"),
         required_features: adapter
@@ -129,6 +133,7 @@ pub async fn open(forced: bool, max_buffer: u64) -> Result<Gpu, GpuError> {
         device: init_device(setup, options),
         name,
         software,
+        max_buffer: max_buffer.into(),
         trouble,
     })
 }

@@ -1,8 +1,7 @@
 //! From trained parameters to weight files: folding batch norms, packing to 8 bits.
 //!
 //! int8 files keep a convolution's weights as integers with one scale an output channel; biases,
-//! slopes and norms stay f32. They are expanded to f32 when a network is loaded, so arithmetic is
-//! f32 throughout; what int8 saves today is the download.
+//! slopes and norms stay f32. The kernels read the integers and sum in f32.
 
 use crate::nn::params::Values;
 use crate::weights::tensors::{Int8, Stored, TensorFile};
@@ -63,10 +62,9 @@ pub fn epsilon(path: &str) -> f64 {
 
 /// The axis of a weight's output channels: transposed convolutions keep them second.
 fn output_axis(name: &str) -> usize {
-    // NormNet's way up is the only place with transposed convolutions.
-    usize::from(
-        name.starts_with("up.") && name.ends_with(".conv.weight") && !name.contains("convs"),
-    )
+    // NormNet's way up is the only place with transposed convolutions: `up.<level>.conv.weight`.
+    let parts: Vec<&str> = name.split('.').collect();
+    usize::from(matches!(parts[..], ["up", _, "conv", "weight"]))
 }
 
 /// Packs parameters for a file of the given precision; vectors stay f32.

@@ -5,7 +5,7 @@
 //! * Voxel arrays are dense with i fastest: `index = i + nx * (j + ny * k)`, dims `[nx, ny, nz]`.
 //! * World space is NIfTI's RAS+ in millimetres. An [`Affine`] maps voxel *centres* `(i, j, k)`.
 //! * Analysis runs on LPS voxel axes (i to the patient's left, j to posterior, k to superior), so
-//!   that a slice with row 0 on top is the radiological view. [`Volume::to_lps`] goes there
+//!   that a slice with row 0 on top is the radiological view. [`Volume::into_lps`] goes there
 //!   without interpolation and [`Reorientation::restore`] comes back exactly.
 
 // The explicit paths keep the modules loadable from any place that names this file by path.
@@ -233,8 +233,8 @@ impl<T: Copy> Volume<T> {
     }
 
     /// The same voxels with their axes permuted and flipped to the closest LPS, without
-    /// interpolation, and the way back.
-    pub fn to_lps(&self) -> (Self, Reorientation) {
+    /// interpolation, and the way back. Flips happen in place.
+    pub fn into_lps(self) -> (Self, Reorientation) {
         let world = self.affine.closest_axes();
         let mut axes = [0; 3];
         for (axis, &w) in world.iter().enumerate() {
@@ -259,13 +259,19 @@ impl<T: Copy> Volume<T> {
                 }
             }
         }
-        let steps = strides(self.dims);
-        let data = gather(&self.data, dims, axes.map(|axis| steps[axis]), flip);
+        let data = if axes == [0, 1, 2] {
+            let mut data = self.data;
+            flip_in_place(&mut data, dims, flip);
+            data
+        } else {
+            let steps = strides(self.dims);
+            gather(&self.data, dims, axes.map(|axis| steps[axis]), flip)
+        };
         (Self { data, dims, affine }, reorientation)
     }
 }
 
-/// The way back from the LPS grid of [`Volume::to_lps`] to the grid that the file had.
+/// The way back from the LPS grid of [`Volume::into_lps`] to the grid that the file had.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reorientation {
     /// Dims of the original grid.
@@ -343,6 +349,32 @@ fn gather<T: Copy>(source: &[T], dims: [usize; 3], steps: [usize; 3], flip: [boo
         }
     }
     out
+}
+
+/// Turns the axes round that are to be flipped.
+fn flip_in_place<T>(data: &mut [T], [nx, ny, _]: [usize; 3], flip: [bool; 3]) {
+    if data.is_empty() {
+        return;
+    }
+    let turn = |data: &mut [T], unit: usize| {
+        let (mut low, mut high) = (0, data.len() / unit);
+        while low + 1 < high {
+            high -= 1;
+            let (before, after) = data.split_at_mut(high * unit);
+            before[low * unit..][..unit].swap_with_slice(&mut after[..unit]);
+            low += 1;
+        }
+    };
+    if flip[0] {
+        data.chunks_exact_mut(nx).for_each(<[T]>::reverse);
+    }
+    if flip[1] {
+        data.chunks_exact_mut(nx * ny)
+            .for_each(|slice| turn(slice, nx));
+    }
+    if flip[2] {
+        turn(data, nx * ny);
+    }
 }
 
 #[cfg(test)]
@@ -425,7 +457,7 @@ mod tests {
         assert_eq!(all.len(), 48);
         for affine in all {
             let v = field_volume([3, 4, 5], affine);
-            let (lps, back) = v.to_lps();
+            let (lps, back) = v.clone().into_lps();
             assert_eq!(lps.affine.orientation(), "LPS", "from {affine:?}");
             assert_in_place(&lps);
             assert_eq!(back.restore(&lps).unwrap(), v);
@@ -441,7 +473,7 @@ mod tests {
                 [a, b, c, 0.0].map(|x| if x == 0.0 { 0.0 } else { x.signum() })
             }));
             let v = field_volume([3, 4, 5], oblique().compose(&unit));
-            let (lps, back) = v.to_lps();
+            let (lps, back) = v.clone().into_lps();
             assert_eq!(lps.affine.orientation(), "LPS");
             assert_in_place(&lps);
             assert_eq!(back.restore(&lps).unwrap(), v);
@@ -451,12 +483,12 @@ mod tests {
     #[test]
     fn lps_volumes_are_left_as_they_are() {
         let v = field_volume([4, 3, 2], Affine::from_spacing([0.7, 0.8, 2.5]));
-        assert_eq!(v.to_lps().0, v);
+        assert_eq!(v.clone().into_lps().0, v);
     }
 
     #[test]
     fn restoring_another_grid_is_refused() {
-        let (lps, back) = field_volume([3, 4, 5], all_orientations()[20]).to_lps();
+        let (lps, back) = field_volume([3, 4, 5], all_orientations()[20]).into_lps();
         let other = lps.crop([0; 3], [2, 2, 2]).unwrap();
         assert!(matches!(
             back.restore(&other),
@@ -468,7 +500,7 @@ mod tests {
     fn degenerate_affines_still_restore() {
         for affine in [Affine([[0.0; 4]; 3]), Affine([[f64::NAN; 4]; 3])] {
             let v = Volume::new((0..24_u8).collect(), [2, 3, 4], affine).unwrap();
-            let (lps, back) = v.to_lps();
+            let (lps, back) = v.clone().into_lps();
             assert_eq!(back.restore(&lps).unwrap().data, v.data);
             assert!(affine.inverse().is_none());
         }

@@ -7,12 +7,12 @@
 
 use crate::analysis::{self, Options, OutputFile};
 use crate::io::Limits;
-use crate::nn::kernels::Kernels;
 use crate::phantom::{self, PhantomConfig};
 use crate::weights::{Entry, Manifest};
 use crate::{engine, gpu, io};
 use burn::backend::{Flex, Wgpu};
 use serde_json::json;
+use std::sync::PoisonError;
 use wasm_bindgen::prelude::*;
 
 /// Sets the panic hook; runs when the module is instantiated.
@@ -68,16 +68,27 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens `"gpu"` or `"cpu"`. `max_buffer_mb` caps every GPU buffer; 0 is the default.
+    /// Opens `"gpu"` or `"cpu"`, or `"gpu-reference"`, which expands the weights at load and
+    /// convolves with burn's own kernels, to compare. `max_buffer_mb` caps every GPU buffer; 0 is
+    /// the default.
     ///
     /// A software adapter is taken when the caller asks for the GPU: the caller has looked at it.
     pub async fn create(device: String, max_buffer_mb: u32) -> Result<Engine, JsError> {
         let networks = match device.as_str() {
-            "gpu" => {
+            "gpu" | "gpu-reference" => {
                 let found = gpu::open(true, u64::from(max_buffer_mb) << 20)
                     .await
                     .map_err(thrown)?;
-                Networks::Gpu(engine::Engine::new(found.device.clone()), found)
+                let budget = engine::Budget {
+                    buffer: found.max_buffer,
+                    ..Default::default()
+                };
+                let networks = engine::Engine::new(found.device.clone()).within(budget);
+                let networks = match device.as_str() {
+                    "gpu" => networks,
+                    _ => networks.dequantized(),
+                };
+                Networks::Gpu(networks, found)
             }
             _ => Networks::Cpu(engine::Engine::new(Default::default())),
         };
@@ -100,35 +111,74 @@ impl Engine {
 
     /// Takes models/manifest.json.
     pub fn set_manifest(&mut self, bytes: &[u8]) -> Result<(), JsError> {
-        self.manifest = Some(Manifest::parse("models/manifest.json", bytes).map_err(thrown)?);
+        self.manifest = Some(parse(bytes)?);
         Ok(())
-    }
-
-    fn manifest(&self) -> Result<&Manifest, JsError> {
-        let manifest = self.manifest.as_ref();
-        manifest.ok_or_else(|| thrown("models/manifest.json has not been loaded"))
-    }
-
-    /// The weight files that these options need, as a JSON array; `image` for a 2D image.
-    pub fn needs(&self, options_json: &str, image: bool) -> Result<String, JsError> {
-        let needed = options(options_json)?
-            .needs(self.manifest()?, image)
-            .map_err(thrown)?;
-        let files: Vec<&str> = needed.iter().map(|e: &&Entry| e.file.as_str()).collect();
-        Ok(json!(files).to_string())
     }
 
     /// Takes a weight file; refuses one that is not what the manifest promises.
     pub fn load_weights(&mut self, file: &str, bytes: &[u8]) -> Result<(), JsError> {
-        let manifest = self.manifest()?;
-        let entry = manifest.models.iter().find(|e| e.file == file).cloned();
-        let entry = entry.ok_or_else(|| thrown(format!("the manifest does not list {file}")))?;
+        let entry = self.entry(file)?;
         match &mut self.networks {
             Networks::Gpu(engine, _) => engine.load(&entry, bytes),
             Networks::Cpu(engine) => engine.load(&entry, bytes),
         }
         .map_err(thrown)
     }
+
+    fn entry(&self, file: &str) -> Result<Entry, JsError> {
+        let manifest = self.manifest.as_ref();
+        let manifest =
+            manifest.ok_or_else(|| thrown("models/manifest.json has not been loaded"))?;
+        let entry = manifest.models.iter().find(|e| e.file == file).cloned();
+        entry.ok_or_else(|| thrown(format!("the manifest does not list {file}")))
+    }
+
+    /// Runs a tile: [`Analysis::tile`]'s JSON and [`Analysis::input`]'s bytes, from this worker or
+    /// another, give the bytes for [`Analysis::merge`].
+    pub async fn compute(&self, task: &str, input: &[u8]) -> Result<Vec<u8>, JsError> {
+        let task: engine::Task = serde_json::from_str(task)
+            .map_err(|e| thrown(format!("the task is not understood: {e}")))?;
+        let bytes = match &self.networks {
+            Networks::Cpu(engine) => engine.compute(&task, input).await,
+            Networks::Gpu(engine, _) => engine.compute(&task, input).await,
+        };
+        self.untroubled()?;
+        bytes.map_err(thrown)
+    }
+
+    /// The raw logits of the network in a loaded weight file.
+    pub async fn forward(&self, file: &str, input: &[f32]) -> Result<Vec<f32>, JsError> {
+        let entry = self.entry(file)?;
+        let logits = match &self.networks {
+            Networks::Cpu(engine) => engine.forward(&entry, input).await,
+            Networks::Gpu(engine, _) => engine.forward(&entry, input).await,
+        };
+        self.untroubled()?;
+        logits.map_err(thrown)
+    }
+
+    /// Refuses what came from a device that has failed in the meantime.
+    fn untroubled(&self) -> Result<(), JsError> {
+        let Networks::Gpu(_, gpu) = &self.networks else {
+            return Ok(());
+        };
+        let trouble = gpu.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().map_or(Ok(()), |text| Err(thrown(text)))
+    }
+}
+
+/// The weight files that these options need, as a JSON array; `image` for a 2D image.
+#[wasm_bindgen]
+pub fn needs(manifest: &[u8], options_json: &str, image: bool) -> Result<String, JsError> {
+    let manifest = parse(manifest)?;
+    let needed = options(options_json)?.needs(&manifest, image);
+    let needed = needed.map_err(thrown)?;
+    let files: Vec<&str> = needed.iter().map(|e: &&Entry| e.file.as_str()).collect();
+    Ok(json!(files).to_string())
+}
+
+fn parse(manifest: &[u8]) -> Result<Manifest, JsError> {
+    Manifest::parse("models/manifest.json", manifest).map_err(thrown)
 }
 
 /// One scan's or image's analysis.
@@ -171,9 +221,9 @@ impl Analysis {
         .to_string())
     }
 
-    /// Finds the lungs and plans the tiles. `progress` gets 0…1.
-    pub fn prepare(&mut self, engine: &Engine, progress: &js_sys::Function) -> Result<(), JsError> {
-        let manifest = engine.manifest()?;
+    /// Finds the lungs and plans the tiles for the models of `manifest`. `progress` gets 0…1.
+    pub fn prepare(&mut self, manifest: &[u8], progress: &js_sys::Function) -> Result<(), JsError> {
+        let manifest = parse(manifest)?;
         let analysis = self
             .inner
             .as_mut()
@@ -182,7 +232,7 @@ impl Analysis {
             // A listener that throws is its own business.
             let _ = progress.call1(&JsValue::NULL, &part.into());
         };
-        analysis.prepare(manifest, &mut report).map_err(thrown)
+        analysis.prepare(&manifest, &mut report).map_err(thrown)
     }
 
     /// Number of tiles.
@@ -195,23 +245,16 @@ impl Analysis {
         Ok(self.get()?.label(tile))
     }
 
-    /// Runs one tile.
-    pub async fn run(&self, engine: &Engine, tile: usize) -> Result<Vec<u8>, JsError> {
-        let analysis = self.get()?;
-        match &engine.networks {
-            Networks::Cpu(networks) => run(analysis, networks, tile).await,
-            Networks::Gpu(networks, gpu) => {
-                let bytes = run(analysis, networks, tile).await?;
-                let trouble = gpu
-                    .trouble
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                match &*trouble {
-                    Some(text) => Err(thrown(text)),
-                    None => Ok(bytes),
-                }
-            }
-        }
+    /// What is to be run on a tile's input, as JSON for [`Engine::compute`].
+    pub fn tile(&self, tile: usize) -> Result<String, JsError> {
+        let (task, _) = self.get()?.input(tile).map_err(thrown)?;
+        serde_json::to_string(&task).map_err(thrown)
+    }
+
+    /// A tile's input.
+    pub fn input(&self, tile: usize) -> Result<Vec<u8>, JsError> {
+        let (_, input) = self.get()?.input(tile).map_err(thrown)?;
+        Ok(input)
     }
 
     /// Takes a tile's bytes.
@@ -223,16 +266,12 @@ impl Analysis {
         analysis.merge(tile, bytes).map_err(thrown)
     }
 
-    /// Makes masks and report; the analysis is over then.
-    pub fn finish(&mut self, engine: &Engine) -> Result<Outcome, JsError> {
+    /// Makes masks and report; the analysis is over then. `device` is named in the report.
+    pub fn finish(&mut self, device: &str) -> Result<Outcome, JsError> {
         let analysis = self
             .inner
             .take()
             .ok_or_else(|| thrown("this analysis is finished"))?;
-        let device = match &engine.networks {
-            Networks::Gpu(_, gpu) => gpu.name.as_str(),
-            Networks::Cpu(_) => "CPU (WebAssembly)",
-        };
         let outcome = analysis.finish(device).map_err(thrown)?;
         let report = match &outcome.findings {
             Some(findings) => findings.to_json().map_err(thrown)?,
@@ -243,14 +282,6 @@ impl Analysis {
             files: outcome.files,
         })
     }
-}
-
-async fn run<B: Kernels>(
-    analysis: &analysis::Analysis,
-    engine: &engine::Engine<B>,
-    tile: usize,
-) -> Result<Vec<u8>, JsError> {
-    analysis.run(engine, tile).await.map_err(thrown)
 }
 
 /// What an analysis gave.

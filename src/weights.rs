@@ -154,6 +154,18 @@ pub enum Network {
     Lungs,
 }
 
+impl Network {
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Network::Infnet => "Inf-Net",
+            Network::Normnet => "NormNet",
+            Network::Classes => "the class network",
+            Network::Lungs => "the lung network",
+        }
+    }
+}
+
 /// How a model's convolution weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -181,6 +193,9 @@ pub struct Input {
     /// Bytes of memory at the peak of one tile's run, as measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
+    /// Bytes of the largest single buffer of one tile's run, as measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_bytes: Option<u64>,
 }
 
 /// Where a model comes from.

@@ -1,6 +1,6 @@
 //! `pleura evaluate`: a network against truth, case by case.
 
-use super::segment::{SegmentArgs, Session, write};
+use super::segment::{CPU, SegmentArgs, Session, write};
 use crate::io::{self, Limits};
 use crate::metrics::toolbox::{self, Summary};
 use crate::metrics::{Confusion, Scores, slice_dice};
@@ -52,7 +52,7 @@ pub fn run(command: &Evaluate) -> Result<(), Box<dyn Error>> {
     };
     let pairs = pairs(&args.images, &args.truth)?;
     let work = SegmentArgs::of(args.run.clone(), network);
-    let mut session = Session::<Flex>::open(&work, Default::default(), "CPU")?;
+    let mut session = Session::<Flex>::open(&work, Default::default(), CPU)?;
     let scans = pairs.iter().any(|p| p.case.is_some());
     let table = match scans {
         true => volumes(&mut session, args, network, &pairs)?,

@@ -2,7 +2,9 @@
 //!
 //! Exit codes: 0 done, 1 something failed (one line for each on standard error), 2 usage.
 
+mod bench;
 mod evaluate;
+pub mod heap;
 #[cfg(feature = "train")]
 mod pack;
 mod phantom;
@@ -33,6 +35,9 @@ enum Command {
     Phantom(phantom::PhantomArgs),
     /// Serve the built page on this computer.
     Serve(serve::ServeArgs),
+    /// Measure speed and memory on this machine.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Pack trained weights for the models folder and list them in its manifest.
     #[cfg(feature = "train")]
     Pack(pack::PackArgs),
@@ -49,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Phantom(args) => phantom::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Bench(command) => bench::run(&command),
         #[cfg(feature = "train")]
         Command::Pack(args) => pack::run(&args),
         #[cfg(feature = "train")]

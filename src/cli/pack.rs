@@ -104,6 +104,7 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
             ..template.clone()
         };
         entry.seal(&bytes);
+        super::bench::record_memory(&mut entry, &bytes)?;
         write_atomically(&args.models.join(&file), &bytes)?;
         println!("{file}: {} bytes, SHA-256 {}", entry.bytes, entry.sha256);
         manifest.models.retain(|e| e.name != name);
@@ -123,6 +124,7 @@ fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<
         spacing_mm: None,
         overlap: None,
         peak_bytes: None,
+        largest_bytes: None,
     };
     Ok(match args.network {
         NetworkArg::Infnet => {
@@ -155,6 +157,7 @@ fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<
                 spacing_mm: Some(vec![z, y, x]),
                 overlap: None,
                 peak_bytes: None,
+                largest_bytes: None,
             };
             (
                 Network::Normnet,

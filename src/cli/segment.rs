@@ -1,13 +1,14 @@
 //! `pleura segment`: scans and slices in, masks and reports out.
 
 use crate::analysis::{Analysis, InfnetWeights, NormnetPath, Options, Outcome, Weights, Which};
-use crate::engine::Engine;
+use crate::engine::{Budget, Engine};
 use crate::io::{self, Limits};
 use crate::nn::kernels::Kernels;
 use crate::weights::Manifest;
 use burn::backend::Flex;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -50,6 +51,9 @@ pub struct NetworkArgs {
     /// Folder with manifest.json and the weights. Default: models beside the program or here.
     #[arg(long, env = "PLEURA_MODELS")]
     models: Option<PathBuf>,
+    /// Most memory, in MB, that a network may take while it runs; a larger one is refused.
+    #[arg(long, value_name = "MB")]
+    max_memory: Option<u64>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -172,7 +176,7 @@ pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
         return Err("--lungs belongs to one scan: give one input".into());
     }
     match args.device {
-        DeviceArg::Cpu => all::<Flex>(args, Default::default(), "CPU"),
+        DeviceArg::Cpu => all::<Flex>(args, Default::default(), CPU),
         #[cfg(feature = "cuda")]
         DeviceArg::Cuda => all::<burn::backend::Cuda>(args, Default::default(), "CUDA"),
         #[cfg(not(feature = "cuda"))]
@@ -183,11 +187,11 @@ pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
             match pollster::block_on(crate::gpu::open(forced, 0)) {
                 Ok(gpu) => all::<burn::backend::Wgpu>(args, gpu.device, &gpu.name),
                 Err(reason) if forced => Err(reason.into()),
-                Err(_) => all::<Flex>(args, Default::default(), "CPU"),
+                Err(_) => all::<Flex>(args, Default::default(), CPU),
             }
         }
         #[cfg(not(feature = "wgpu"))]
-        DeviceArg::Auto => all::<Flex>(args, Default::default(), "CPU"),
+        DeviceArg::Auto => all::<Flex>(args, Default::default(), CPU),
         #[cfg(not(feature = "wgpu"))]
         DeviceArg::Gpu => Err("this build has no GPU support: build with --features wgpu".into()),
     }
@@ -213,6 +217,9 @@ fn all<B: Kernels>(
     }
 }
 
+/// The name of the CPU in reports.
+pub const CPU: &str = "CPU";
+
 /// Networks on a device, for one input after the other.
 pub struct Session<'a, B: Kernels> {
     args: &'a SegmentArgs,
@@ -221,6 +228,8 @@ pub struct Session<'a, B: Kernels> {
     engine: Engine<B>,
     loaded: Vec<String>,
     device: String,
+    /// Tiles that run at once: on the CPU as many as there are threads, if memory allows it.
+    workers: usize,
 }
 
 impl<'a, B: Kernels> Session<'a, B> {
@@ -232,13 +241,33 @@ impl<'a, B: Kernels> Session<'a, B> {
     ) -> Result<Self, Box<dyn Error>> {
         let folder = models_folder(args.networks.models.as_deref())?;
         let manifest = read_manifest(&folder)?;
+        let budget = match args.networks.max_memory {
+            Some(mb) => Budget {
+                total: mb.saturating_mul(1 << 20),
+                ..Budget::default()
+            },
+            None => Budget::default(),
+        };
+        let largest = manifest
+            .models
+            .iter()
+            .filter_map(|e| e.input.peak_bytes)
+            .max();
+        let workers = match name {
+            CPU => {
+                let room = largest.map_or(usize::MAX, |peak| (budget.total / peak.max(1)) as usize);
+                rayon::current_num_threads().min(room).max(1)
+            }
+            _ => 1,
+        };
         Ok(Session {
             args,
             folder,
             manifest,
-            engine: Engine::new(device),
+            engine: Engine::new(device).within(budget),
             loaded: Vec::new(),
             device: name.to_string(),
+            workers,
         })
     }
 
@@ -267,7 +296,7 @@ impl<'a, B: Kernels> Session<'a, B> {
         if let Some(path) = lungs {
             let name = path.to_string_lossy();
             let bytes = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
-            analysis.set_lungs(&name, &io::nifti::read_labels(&name, &bytes, &limits)?)?;
+            analysis.set_lungs(&name, io::nifti::read_labels(&name, &bytes, &limits)?)?;
         }
         self.load(analysis.is_image())?;
         let bar = ProgressBar::new(100);
@@ -279,11 +308,20 @@ impl<'a, B: Kernels> Session<'a, B> {
         analysis.prepare(&self.manifest, &mut |p| bar.set_position((p * 10.0) as u64))?;
         let tiles = analysis.tiles().len();
         let begun = crate::analysis::seconds();
-        for tile in 0..tiles {
-            bar.set_message(analysis.label(tile));
-            let bytes = pollster::block_on(analysis.run(&self.engine, tile))?;
-            analysis.merge(tile, &bytes)?;
-            bar.set_position((10 + 85 * (tile + 1) / tiles) as u64);
+        let all: Vec<usize> = (0..tiles).collect();
+        for batch in all.chunks(self.workers) {
+            bar.set_message(analysis.label(batch[0]));
+            let inputs = batch.iter().map(|&tile| analysis.input(tile));
+            let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+            let engine = &self.engine;
+            let results: Vec<_> = inputs
+                .into_par_iter()
+                .map(|(task, input)| pollster::block_on(engine.compute(&task, &input)))
+                .collect();
+            for (&tile, bytes) in batch.iter().zip(results) {
+                analysis.merge(tile, &bytes?)?;
+            }
+            bar.set_position((10 + 85 * (batch[batch.len() - 1] + 1) / tiles) as u64);
         }
         analysis.time("networks", begun);
         bar.set_message("masks and report");

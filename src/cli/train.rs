@@ -3,7 +3,9 @@
 use crate::infnet::data::{self, Sample};
 use crate::infnet::slices::Orientation;
 use crate::infnet::train::{Sources, TrainConfig, fresh, train};
-use crate::infnet::{Backbone, Head, InfNet, InfNetConfig, Parts, import, semi, slices, train_classes};
+use crate::infnet::{
+    Backbone, Head, InfNet, InfNetConfig, Parts, import, semi, slices, train_classes,
+};
 use crate::metrics::{Confusion, toolbox};
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
@@ -13,7 +15,6 @@ use crate::training::{Progress, TrainError, to_file, write_atomically};
 use crate::weights::tensors::TensorFile;
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Tensor, TensorData};
 use clap::{Args, Subcommand, ValueEnum};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -257,6 +258,9 @@ pub struct ClassesArgs {
     /// Seed of the run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Hold back fold K of N (as K/N, from 0) and measure on it, inside the doctor's outlines.
+    #[arg(long)]
+    fold: Option<String>,
     /// Where to train.
     #[arg(long, value_enum, default_value = "cpu")]
     device: Device,
@@ -266,10 +270,40 @@ fn classes<B: TrainKernels>(args: &ClassesArgs, device: &B::Device) -> Result<()
     let mut config = train_classes::TrainConfig::best();
     config.steps = args.steps.unwrap_or(config.steps);
     config.seed = args.seed;
-    let samples = train_classes::read(&args.data.join("semiseg/labelled"))?;
+    let mut samples = train_classes::read(&args.data.join("semiseg/labelled"))?;
+    let mut held_back = Vec::new();
+    if let Some(text) = &args.fold {
+        let (k, n) = parse_fold(text)?;
+        let slices: Vec<Sample> = samples.iter().map(|s| s.slice.clone()).collect();
+        let (_, test) = data::fold(&slices, k, n);
+        for i in test.into_iter().rev() {
+            held_back.push(samples.remove(i));
+        }
+    }
     let net = train_classes::train::<B>(&config, &samples, &args.out, device, &mut show)?;
     let file = to_file(&params::read(&net));
     write_atomically(&args.out.join("classes.safetensors"), &file.to_bytes()?)?;
+    if held_back.is_empty() {
+        return Ok(());
+    }
+    let rows = train_classes::measure(&net, config.net.side, &held_back, device)?;
+    for row in &rows {
+        let shown = row
+            .dice
+            .map(|d| d.map_or("-".into(), |d| format!("{d:.4}")));
+        println!(
+            "{}  ground glass {}  consolidation {}",
+            row.name, shown[0], shown[1]
+        );
+    }
+    for (i, class) in ["ground glass", "consolidation"].iter().enumerate() {
+        let found: Vec<f64> = rows.iter().filter_map(|r| r.dice[i]).collect();
+        let mean = found.iter().sum::<f64>() / found.len().max(1) as f64;
+        println!(
+            "mean {class} over the {} slices that have it: {mean:.4}",
+            found.len()
+        );
+    }
     Ok(())
 }
 
@@ -362,6 +396,7 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
         side: args.side,
         parts: Parts {
             logit_norm: matches!(args.preset, Preset::Paper),
+            fine: matches!(args.preset, Preset::Best),
             ..Parts::default()
         },
     };
@@ -398,30 +433,28 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
     let file = to_file(&params::read(&net));
     write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
     if !held_back.is_empty() {
-        measure(&net, config.net.side, &held_back, &args.out, device)?;
+        let side = config.net.side;
+        for (file, looks) in [("held_back.json", 1), ("held_back_8_looks.json", 8)] {
+            let looks = &Orientation::ALL[..looks];
+            measure(&net, side, &held_back, looks, &args.out.join(file), device)?;
+        }
     }
     Ok(())
 }
 
-/// Dice at 0.5 of every held-back slice, to standard output and a JSON file.
+/// Both Dice figures of every held-back slice, probabilities averaged over the given orientations,
+/// to standard output and a JSON file.
 fn measure<B: Kernels>(
     net: &InfNet<B>,
     side: usize,
     samples: &[Sample],
+    looks: &[Orientation],
     out: &Path,
     device: &B::Device,
 ) -> Result<(), Box<dyn Error>> {
     let (mut rows, mut cases) = (Vec::new(), Vec::new());
     for sample in samples {
-        let input = slices::network_input(&sample.image, side);
-        let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
-        let logits = net.forward(input).s3;
-        let p = burn::tensor::activation::sigmoid(logits)
-            .into_data()
-            .convert::<f32>();
-        let p = Plane::new(p.to_vec::<f32>().unwrap_or_default(), [side, side])
-            .map_err(|e| TrainError::data(out, e.to_string()))?;
-        let p = p.resize_bilinear(sample.image.size());
+        let p = semi::predict(net, &sample.image, side, looks, device);
         let truth = sample.target.map(|v| u8::from(v > 128));
         let dice = Confusion::at(p.data(), truth.data(), 0.5)?.dsc();
         let curve = toolbox::measure(&toolbox::to_map(&p), &sample.target).dice;
@@ -435,14 +468,11 @@ fn measure<B: Kernels>(
     let mean = |i: usize| rows.iter().map(|r| r[i]).sum::<f64>() / rows.len().max(1) as f64;
     let (dice, over_curve) = (mean(0), mean(1));
     println!(
-        "mean over {} held-back slices: Dice at 0.5 {dice:.4}, toolbox {over_curve:.4}",
-        rows.len()
+        "mean over {} held-back slices, {} looks: Dice at 0.5 {dice:.4}, toolbox {over_curve:.4}",
+        rows.len(),
+        looks.len()
     );
-    let json =
-        serde_json::json!({"mean_dice": dice, "toolbox_dice": over_curve, "cases": cases});
-    write_atomically(
-        &out.join("held_back.json"),
-        serde_json::to_string_pretty(&json)?.as_bytes(),
-    )?;
+    let json = serde_json::json!({"mean_dice": dice, "toolbox_dice": over_curve, "cases": cases});
+    write_atomically(out, serde_json::to_string_pretty(&json)?.as_bytes())?;
     Ok(())
 }

@@ -41,7 +41,7 @@ struct Case {
 /// NormNet: a box of 2 × 2 × 3 in the right lung's lowest slices, one voxel in the left.
 /// Inf-Net: the lower two of those slices, ground glass and consolidation, and beyond the lung.
 fn case() -> Case {
-    let (mut hu, input) = file().to_lps();
+    let (mut hu, input) = file().into_lps();
     let mut lungs = hu.like(vec![0u8; hu.len()]).unwrap();
     fill(&mut lungs, [1, 1, 1], [7, 9, 10], RIGHT);
     fill(&mut lungs, [9, 1, 6], [14, 9, 9], LEFT);

@@ -217,7 +217,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::infnet::InfNetConfig;
-    use crate::nn::{Builder, params};
+    use crate::nn::{Builder, Form, params};
     use burn::backend::Flex;
     use std::collections::BTreeSet;
 
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn every_published_name_is_hit_once() {
         let net = InfNet::<Flex>::new(
-            &mut Builder::loading(false, &Default::default()),
+            &mut Builder::loading(Form::Trained, &Default::default()),
             &InfNetConfig::paper(),
         );
         let names: BTreeSet<String> = params::read(&net).keys().map(|n| published(n)).collect();

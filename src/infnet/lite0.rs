@@ -129,7 +129,10 @@ impl<B: Kernels> Block<B> {
             Some(unit) => unit.forward(x.clone()),
             None => x.clone(),
         };
-        let y = self.project.forward(self.depthwise.forward(y));
-        if self.residual { y + x } else { y }
+        let y = self.depthwise.forward(y);
+        match self.residual {
+            true => self.project.forward_onto(y, x, Activation::None),
+            false => self.project.forward(y),
+        }
     }
 }

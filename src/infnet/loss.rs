@@ -81,7 +81,7 @@ pub fn structure<B: Backend>(
     cross + (iou.neg() + 1.0).mean()
 }
 
-/// The whole loss: S_g, S_5, S_4, S_3 by structure, S_e by BCE; all weights 1.
+/// The whole loss: S_g, S_5, S_4, S_3 (and S_2) by structure, S_e by BCE; all weights 1.
 pub fn total<B: Backend>(
     maps: &Maps<B>,
     target: &Tensor<B, 4>,
@@ -89,11 +89,14 @@ pub fn total<B: Backend>(
     edge: &Tensor<B, 4>,
     mode: Bce,
 ) -> Tensor<B, 1> {
-    let maps4 = [&maps.global, &maps.s5, &maps.s4, &maps.s3];
+    let coarse = [&maps.global, &maps.s5, &maps.s4, &maps.s3];
     let outline = bce(maps.edge.clone(), edge.clone()).mean();
-    maps4.into_iter().fold(outline, |sum, map| {
-        sum + structure(map.clone(), target.clone(), weight.clone(), mode)
-    })
+    coarse
+        .into_iter()
+        .chain(&maps.s2)
+        .fold(outline, |sum, map| {
+            sum + structure(map.clone(), target.clone(), weight.clone(), mode)
+        })
 }
 
 #[cfg(test)]

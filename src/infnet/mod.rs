@@ -1,11 +1,12 @@
 //! Inf-Net and Semi-Inf-Net (Fan et al. 2020, "Inf-Net: Automatic COVID-19 Lung Infection
 //! Segmentation from CT Images").
 //!
-//! One axial slice in, five logit maps out. An encoder gives features f2…f5 at strides 4…32;
+//! One axial slice in, five logit maps out (six with the fine branch). An encoder gives features f2…f5 at strides 4…32;
 //! f2 feeds [edge attention](edge); f3…f5 pass [receptive-field blocks](rfb) into the
 //! [parallel partial decoder](decoder), whose global map S_g the three
 //! [reverse-attention branches](reverse) refine, coarse to fine: S_5, S_4, and S_3, which is the
-//! prediction.
+//! paper's prediction. The network that ships has a fourth branch on f2, whose S_2 draws outlines
+//! twice as fine.
 
 pub mod classes;
 pub mod decoder;
@@ -99,6 +100,9 @@ pub struct Parts {
     /// same with and without.
     #[serde(default = "yes")]
     pub logit_norm: bool,
+    /// Beyond the paper: a fourth reverse-attention branch, on f2 at stride 4.
+    #[serde(default)]
+    pub fine: bool,
 }
 
 fn yes() -> bool {
@@ -112,6 +116,7 @@ impl Default for Parts {
             decoder: true,
             reverse: true,
             logit_norm: true,
+            fine: false,
         }
     }
 }
@@ -134,6 +139,7 @@ impl InfNetConfig {
             head: Head::Light,
             parts: Parts {
                 logit_norm: false,
+                fine: true,
                 ..Parts::default()
             },
             ..Self::paper()
@@ -160,11 +166,12 @@ pub struct InfNet<B: Backend> {
     ra5: reverse::ReverseAttention<B>,
     ra4: reverse::ReverseAttention<B>,
     ra3: reverse::ReverseAttention<B>,
+    ra2: Option<reverse::ReverseAttention<B>>,
     #[module(skip)]
     parts: Parts,
 }
 
-/// The five logit maps, `[n, 1, h, w]` at the input's size.
+/// The logit maps, `[n, 1, h, w]` at the input's size.
 #[derive(Clone, Debug)]
 pub struct Maps<B: Backend> {
     /// S_g, the global map.
@@ -173,10 +180,19 @@ pub struct Maps<B: Backend> {
     pub s5: Tensor<B, 4>,
     /// S_4.
     pub s4: Tensor<B, 4>,
-    /// S_3: the prediction.
+    /// S_3: the paper's prediction.
     pub s3: Tensor<B, 4>,
+    /// S_2, of a network with the fine branch.
+    pub s2: Option<Tensor<B, 4>>,
     /// S_e, the edge.
     pub edge: Tensor<B, 4>,
+}
+
+impl<B: Backend> Maps<B> {
+    /// The finest map: the prediction.
+    pub fn prediction(self) -> Tensor<B, 4> {
+        self.s2.unwrap_or(self.s3)
+    }
 }
 
 /// Receives named intermediate tensors; golden tests and the teaching view share the names.
@@ -221,6 +237,10 @@ impl<B: Backend> InfNet<B> {
             ra5: reverse::ReverseAttention::new(build, deepest),
             ra4: reverse::ReverseAttention::new(build, branch(c4)),
             ra3: reverse::ReverseAttention::new(build, branch(c3)),
+            ra2: config
+                .parts
+                .fine
+                .then(|| reverse::ReverseAttention::new(build, branch(c2))),
             parts: config.parts,
         }
     }
@@ -242,7 +262,7 @@ impl<B: Kernels> InfNet<B> {
         for (name, f) in [("f2", &f2), ("f3", &f3), ("f4", &f4), ("f5", &f5)] {
             tap(name, f);
         }
-        let (edges, edge_logits) = self.edge.forward(f2);
+        let (edges, edge_logits) = self.edge.forward(f2.clone());
         tap("edge_features", &edges);
         let b3 = self.rfb2.forward(f3.clone());
         let b4 = self.rfb3.forward(f4.clone());
@@ -271,13 +291,21 @@ impl<B: Kernels> InfNet<B> {
         for (name, r) in [("ra5", &r5), ("ra4", &r4), ("ra3", &r3)] {
             tap(name, r);
         }
+        let s2 = self.ra2.as_ref().map(|ra2| {
+            let coarse = scale(s3.clone(), (2, 1), Align::Centers);
+            let edges = self.parts.edge.then(|| edges.clone());
+            let (r2, s2) = ra2.forward(f2, coarse, edges, reverse);
+            tap("ra2", &r2);
+            s2
+        });
 
-        let full = |map| bilinear(map, [h, w], Align::Centers);
+        let full = |map: Tensor<B, 4>| bilinear(map, [h, w], Align::Centers);
         let maps = Maps {
             global: full(global),
             s5: full(s5),
             s4: full(s4),
             s3: full(s3),
+            s2: s2.map(full),
             edge: full(edge_logits),
         };
         for (name, map) in [
@@ -288,6 +316,9 @@ impl<B: Kernels> InfNet<B> {
             ("S_e", &maps.edge),
         ] {
             tap(name, map);
+        }
+        if let Some(s2) = &maps.s2 {
+            tap("S_2", s2);
         }
         maps
     }

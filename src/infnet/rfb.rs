@@ -49,7 +49,9 @@ impl<B: Kernels> Rfb<B> {
         for branch in &self.branches {
             views.push(branch.iter().fold(x.clone(), |x, unit| unit.forward(x)));
         }
-        let y = self.conv_cat.forward(Tensor::cat(views, 1)) + self.conv_res.forward(x);
-        Activation::Relu.apply(y)
+        let shortcut = self.conv_res.forward(x);
+        let views = Tensor::cat(views, 1);
+        self.conv_cat
+            .forward_onto(views, shortcut, Activation::Relu)
     }
 }

@@ -85,7 +85,9 @@ pub fn predict<B: Kernels>(
     for orientation in orientations {
         let input = network_input(&orientation.apply(image), side);
         let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
-        let map = sigmoid(net.forward(input).s3).into_data().convert::<f32>();
+        let map = sigmoid(net.forward(input).prediction())
+            .into_data()
+            .convert::<f32>();
         let values = map.to_vec::<f32>().unwrap_or_default();
         let square = Plane::from_fn([side; 2], |x, y| {
             values.get(y * side + x).copied().unwrap_or(0.0)

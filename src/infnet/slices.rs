@@ -146,39 +146,42 @@ impl Crop {
         Ok(self.cut(hu)?.map(grey))
     }
 
-    /// Puts the network's square back: a whole slice of probabilities, 0 outside the crop and
-    /// outside the lungs of this slice, of which 2 pixels more are allowed.
+    /// The network's square at the crop's size, 0 outside the lungs of this slice, of which
+    /// 2 pixels more are allowed.
     ///
     /// # Errors
     ///
     /// If the lungs are not those of a slice of the scan.
-    pub fn paste(&self, square: &Plane<f32>, lungs: &[u8]) -> Result<Vec<f32>, PlaneError> {
+    pub fn confine(&self, square: &Plane<f32>, lungs: &[u8]) -> Result<Plane<f32>, PlaneError> {
         self.check(lungs.len())?;
         let resized = square.resize_bilinear(self.size);
         let reach = [LUNG_TOLERANCE, LUNG_TOLERANCE, 0];
         let allowed = dilate(lungs, [self.slice[0], self.slice[1], 1], reach);
-        let mut slice = vec![0.0; lungs.len()];
-        for (y, probabilities) in resized.data().chunks_exact(self.size[0]).enumerate() {
-            let row = self.row(y)..self.row(y) + self.size[0];
-            let targets = slice[row.clone()].iter_mut().zip(&allowed[row]);
-            for ((target, &allowed), &p) in targets.zip(probabilities) {
-                if allowed != 0 {
-                    *target = p;
-                }
+        Ok(Plane::from_fn(self.size, |x, y| {
+            match allowed[self.row(y) + x] {
+                0 => 0.0,
+                _ => resized.data()[y * self.size[0] + x],
             }
-        }
-        Ok(slice)
+        }))
     }
 
-    /// Puts a square of labels back by nearest neighbour; 0 outside the crop.
-    pub fn paste_nearest(&self, square: &Plane<u8>) -> Vec<u8> {
-        let resized = square.resize_nearest(self.size);
-        let mut slice = vec![0; self.slice[0] * self.slice[1]];
-        for (y, labels) in resized.data().chunks_exact(self.size[0]).enumerate() {
+    /// Puts a crop's values back into the slice that it was cut from.
+    ///
+    /// # Errors
+    ///
+    /// If the slice is not of the scan's size.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer values than the crop has pixels.
+    pub fn paste<T: Copy>(&self, values: &[T], slice: &mut [T]) -> Result<(), PlaneError> {
+        self.check(slice.len())?;
+        for y in 0..self.size[1] {
             let row = self.row(y);
-            slice[row..row + self.size[0]].copy_from_slice(labels);
+            let from = &values[y * self.size[0]..][..self.size[0]];
+            slice[row..row + self.size[0]].copy_from_slice(from);
         }
-        slice
+        Ok(())
     }
 
     /// Where row `y` of the crop begins in the slice.
@@ -217,7 +220,7 @@ mod tests {
     fn grey_levels_are_those_of_the_labelled_slices() {
         assert_eq!([-1117, -1114, 285, -870].map(grey), [0, 1, 255, 45]);
         assert_eq!([i16::MIN, -2000, 600, i16::MAX].map(grey), [0, 0, 255, 255]);
-        // Soft tissue, whose peak DATA.md gives as 211.
+        // Soft tissue, whose peak is 211 in the labelled slices.
         assert_eq!(grey(44), 211);
     }
 
@@ -273,7 +276,13 @@ mod tests {
         let crop = Crop::of_scan(&lungs).unwrap();
         let ramp: Vec<f32> = (0..10_000).map(|i| (i % 100) as f32 / 100.0).collect();
         let square = crop.cut(&ramp).unwrap().resize_bilinear([352, 352]);
-        let back = crop.paste(&square, lungs.slice(0)).unwrap();
+        let whole = |k: usize| {
+            let values = crop.confine(&square, lungs.slice(k)).unwrap();
+            let mut slice = vec![0.0; 10_000];
+            crop.paste(values.data(), &mut slice).unwrap();
+            slice
+        };
+        let back = whole(0);
         for (at, (&p, &truth)) in back.iter().zip(&ramp).enumerate() {
             let [x, y] = [at % 100, at / 100];
             let inside = (19..61).contains(&x) && (8..92).contains(&y);
@@ -284,10 +293,11 @@ mod tests {
             }
         }
         // The second slice's lung is 10 wide: nothing beyond two pixels of it.
-        let narrow = crop.paste(&square, lungs.slice(1)).unwrap();
+        let narrow = whole(1);
         assert!(narrow[5031] > 0.0);
         assert_eq!(narrow[5032], 0.0);
-        assert!(crop.paste(&square, &[1; 5]).is_err());
+        assert!(crop.confine(&square, &[1; 5]).is_err());
+        assert!(crop.paste(&[0; 42 * 84], &mut [1; 5]).is_err());
     }
 
     #[test]

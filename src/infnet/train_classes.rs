@@ -4,15 +4,18 @@
 use super::classes::{ClassesConfig, ClassesNet};
 use super::data::{Augment, Sample, Warp, grey, jitter, labelled, sample, sample_nearest};
 use super::loss::bce;
-use super::slices::normalised;
+use super::slices::{network_input, normalised};
+use crate::grid::box_mean;
+use crate::metrics::Confusion;
 use crate::nn::Builder;
-use crate::nn::kernels::TrainKernels;
+use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::plane::Plane;
 use crate::training::{Progress, Run, TrainError, cosine, scalar, step_rng};
 use burn::backend::Autodiff;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
+use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -87,6 +90,26 @@ pub fn read(folder: &Path) -> Result<Vec<ClassSample>, TrainError> {
         .collect()
 }
 
+/// Largest shift of the map against the image, pixels.
+const MAP_SHIFT: f32 = 3.0;
+/// Largest radius of the map's blur, pixels.
+const MAP_BLUR: usize = 5;
+
+/// The infection map as a network draws it: a little beside the doctor's, with soft borders.
+fn roughen(target: &Plane<u8>, positions: &[[f32; 2]], rng: &mut StdRng, side: usize) -> Vec<f32> {
+    let mut draw = || rng.random_range(-MAP_SHIFT..=MAP_SHIFT);
+    let shift = [draw(), draw()];
+    let moved: Vec<[f32; 2]> = positions
+        .iter()
+        .map(|p| [p[0] + shift[0], p[1] + shift[1]])
+        .collect();
+    let map = sample(target, &moved);
+    match rng.random_range(0..=MAP_BLUR) {
+        0 => map,
+        radius => box_mean(&map, [side, side, 1], [2 * radius + 1, 2 * radius + 1, 1]),
+    }
+}
+
 struct Batch {
     input: Vec<f32>,
     target: Vec<f32>,
@@ -102,7 +125,7 @@ fn make_batch(config: &TrainConfig, samples: &[ClassSample], step: usize) -> Bat
         let positions = warp.positions(config.side, chosen.labels.size());
         let mut image = sample(&chosen.slice.image, &positions);
         jitter(&mut image, &config.augment, &mut rng);
-        let map = sample(&chosen.slice.target, &positions);
+        let map = roughen(&chosen.slice.target, &positions, &mut rng, config.side);
         let labels = sample_nearest(&chosen.labels, &positions);
         input.extend(normalised(&image));
         input.extend(normalised(&map));
@@ -167,4 +190,54 @@ pub fn train<B: TrainKernels>(
         device,
         report,
     )
+}
+
+/// What a held-back slice scored.
+pub struct Measured {
+    /// The slice.
+    pub name: String,
+    /// Dice of ground glass and of consolidation; none where the doctor saw none.
+    pub dice: [Option<f64>; 2],
+}
+
+/// Dice of both classes on slices with the doctor's infection map as input, counted inside it.
+///
+/// # Errors
+/// If a result does not fit its slice.
+pub fn measure<B: Kernels>(
+    net: &ClassesNet<B>,
+    side: usize,
+    samples: &[ClassSample],
+    device: &B::Device,
+) -> Result<Vec<Measured>, TrainError> {
+    let mut rows = Vec::new();
+    for sample in samples {
+        let mut input = network_input(&sample.slice.image, side);
+        input.extend(network_input(&sample.slice.target, side));
+        let input = TensorData::new(input, [1, 6, side, side]);
+        let logits = net.forward(Tensor::<B, 4>::from_data(input, device));
+        let values = logits.into_data().convert::<f32>().to_vec::<f32>();
+        let values = values.unwrap_or_default();
+        let (glass, solid) = values.split_at(values.len() / 3);
+        let labels = Plane::from_fn([side; 2], |x, y| {
+            let at = y * side + x;
+            1 + u8::from(solid[at] > glass[at])
+        });
+        let labels = labels.resize_nearest(sample.labels.size());
+        let inside = |v: &Plane<u8>| -> Vec<u8> {
+            let pixels = v.data().iter().zip(sample.labels.data());
+            pixels.map(|(&v, &l)| if l == 0 { 0 } else { v }).collect()
+        };
+        let (found, truth) = (inside(&labels), inside(&sample.labels));
+        let dice = [1u8, 2].map(|label| {
+            let seen = truth.contains(&label);
+            let counts = Confusion::of_label(&found, &truth, label).ok();
+            counts.filter(|_| seen).map(|c| c.dsc())
+        });
+        rows.push(Measured {
+            name: sample.slice.name.clone(),
+            dice,
+        });
+    }
+    Ok(rows)
 }

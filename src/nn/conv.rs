@@ -1,7 +1,9 @@
 //! 2D convolution, and the unit of convolution, batch norm and activation.
 
 use super::Builder;
-use super::kernels::{Activation, Kernels, conv2d};
+use super::filter::{Filter, PackedShape};
+use super::kernels::geometry::Geometry;
+use super::kernels::{Activation, Kernels, conv_packed, conv2d};
 use super::norm::BatchNorm;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -59,6 +61,20 @@ impl ConvShape {
             ..self
         }
     }
+    fn padding(&self) -> [usize; 2] {
+        self.kernel.map(|k| self.dilation * (k - 1) / 2)
+    }
+    fn pattern(&self) -> Geometry {
+        let ([kh, kw], [ph, pw]) = (self.kernel, self.padding());
+        let (stride, dilation) = (self.stride, self.dilation);
+        Geometry::pattern(
+            [self.input, self.output, self.groups],
+            [1, kh, kw],
+            [1, stride, stride],
+            [0, ph, pw],
+            [1, dilation, dilation],
+        )
+    }
     fn fan_in(&self) -> usize {
         self.input / self.groups * self.kernel[0] * self.kernel[1]
     }
@@ -80,7 +96,7 @@ pub enum Init {
 #[derive(Module, Debug)]
 pub struct Conv2d<B: Backend> {
     /// `[co, ci/groups, kh, kw]`.
-    pub weight: Param<Tensor<B, 4>>,
+    pub weight: Filter<B, 4>,
     /// `[co]`.
     pub bias: Option<Param<Tensor<B, 1>>>,
     #[module(skip)]
@@ -97,10 +113,15 @@ impl<B: Backend> Conv2d<B> {
             shape.kernel[1],
         ];
         let bound = 1.0 / (shape.fan_in() as f64).sqrt();
-        let weight = match init {
+        let packed = PackedShape {
+            geometry: shape.pattern(),
+            transposed: false,
+            shape: dims.to_vec(),
+        };
+        let weight = Filter::new(build, packed, |build| match init {
             Init::Default => build.uniform(dims, bound),
             Init::FanOut => build.normal(dims, (2.0 / shape.fan_out() as f64).sqrt()),
-        };
+        });
         let bias = bias.then(|| build.uniform([shape.output], bound));
         Conv2d {
             weight,
@@ -113,15 +134,34 @@ impl<B: Backend> Conv2d<B> {
 impl<B: Kernels> Conv2d<B> {
     /// Convolves.
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let s = &self.shape;
-        let padding = s.kernel.map(|k| s.dilation * (k - 1) / 2);
-        let options = ConvOptions::new([s.stride; 2], padding, [s.dilation; 2], s.groups);
-        conv2d(
-            x,
-            self.weight.val(),
-            self.bias.as_ref().map(Param::val),
-            options,
-        )
+        self.finish(x, None, Activation::None)
+    }
+
+    /// Convolves, adds the residual, activates.
+    pub fn finish(
+        &self,
+        x: Tensor<B, 4>,
+        residual: Option<Tensor<B, 4>>,
+        activation: Activation,
+    ) -> Tensor<B, 4> {
+        let bias = self.bias.as_ref().map(Param::val);
+        match &self.weight {
+            Filter::Float(weight) => {
+                let s = &self.shape;
+                let padding = s.padding();
+                let options = ConvOptions::new([s.stride; 2], padding, [s.dilation; 2], s.groups);
+                let y = conv2d(x, weight.val(), bias, options);
+                activation.apply(match residual {
+                    Some(residual) => y + residual,
+                    None => y,
+                })
+            }
+            Filter::Packed(weights) => {
+                let bias = bias.unwrap_or_else(|| weights.scale.val().zeros_like());
+                let pattern = self.shape.pattern();
+                conv_packed(&pattern, None, x, weights, bias, residual, activation)
+            }
+        }
     }
 }
 
@@ -184,10 +224,26 @@ impl<B: Backend> ConvUnit<B> {
 impl<B: Kernels> ConvUnit<B> {
     /// Convolves, normalises, activates.
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let y = self.conv.forward(x);
         match &self.norm {
-            Some(norm) => norm.forward(y, self.activation),
-            None => self.activation.apply(y),
+            Some(norm) => norm.forward(self.conv.forward(x), self.activation),
+            None => self.conv.finish(x, None, self.activation),
+        }
+    }
+
+    /// Convolves, normalises, adds the residual, and then applies `activation`; for a unit
+    /// without an activation of its own.
+    pub fn forward_onto(
+        &self,
+        x: Tensor<B, 4>,
+        residual: Tensor<B, 4>,
+        activation: Activation,
+    ) -> Tensor<B, 4> {
+        match &self.norm {
+            Some(norm) => {
+                let y = norm.forward(self.conv.forward(x), self.activation);
+                activation.apply(y + residual)
+            }
+            None => self.conv.finish(x, Some(residual), activation),
         }
     }
 }

@@ -6,22 +6,37 @@
 //! every backend. Loading and saving go by parameter path, see [`params`].
 
 pub mod conv;
+pub mod filter;
 pub mod kernels;
 pub mod norm;
 pub mod params;
 pub mod resize;
 
-use burn::module::Param;
+use burn::module::{Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use filter::{Packed, PackedShape};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+
+/// The form in which a network is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Batch norms stand on their own.
+    Trained,
+    /// Batch norms are part of the convolutions before them, which then have a bias.
+    Folded,
+    /// Folded, with 8-bit weights.
+    Packed,
+}
 
 /// How a network is put together: where, from which seed, and in which form.
 pub struct Builder<B: Backend> {
     device: B::Device,
     rng: Option<StdRng>,
-    folded: bool,
+    form: Form,
+    packed: BTreeMap<String, PackedShape>,
 }
 
 impl<B: Backend> Builder<B> {
@@ -30,23 +45,46 @@ impl<B: Backend> Builder<B> {
         Builder {
             device: device.clone(),
             rng: Some(StdRng::seed_from_u64(seed)),
-            folded: false,
+            form: Form::Trained,
+            packed: BTreeMap::new(),
         }
     }
 
-    /// A network with zero weights that are about to be loaded. `folded`: batch norms are part
-    /// of the convolutions before them, which then have a bias.
-    pub fn loading(folded: bool, device: &B::Device) -> Self {
+    /// A network with zero weights that are about to be loaded.
+    pub fn loading(form: Form, device: &B::Device) -> Self {
         Builder {
             device: device.clone(),
             rng: None,
-            folded,
+            form,
+            packed: BTreeMap::new(),
         }
     }
 
     /// Whether batch norms are folded into their convolutions.
     pub fn folded(&self) -> bool {
-        self.folded
+        self.form != Form::Trained
+    }
+
+    /// Whether weights are packed.
+    pub fn packs(&self) -> bool {
+        self.form == Form::Packed
+    }
+
+    /// Packed weights that wait to be loaded.
+    fn packed(&mut self, shape: PackedShape) -> Packed<B> {
+        let channels = match shape.transposed {
+            true => shape.geometry.channels_in,
+            false => shape.geometry.channels_out,
+        };
+        let scale = self.constant([channels], 1.0);
+        let packed = Packed::new(vec![0], scale, &self.device);
+        self.packed.insert(packed.codes.id.serialize(), shape);
+        packed
+    }
+
+    /// The shape of the packed weights whose codes are this parameter.
+    pub(crate) fn packed_shape(&self, codes: ParamId) -> Option<&PackedShape> {
+        self.packed.get(&codes.serialize())
     }
 
     /// A parameter drawn from U(−bound, bound).

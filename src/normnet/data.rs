@@ -75,7 +75,7 @@ fn read_one(folder: &Path, name: &str, except: Except, pixel: f64) -> Result<Sca
     let bytes = std::fs::read(&path).map_err(TrainError::file(&path))?;
     let wrong = |e: &dyn std::fmt::Display| TrainError::data(&path, e.to_string());
     let scan = io::nifti::read(name, &bytes, &io::Limits::default()).map_err(|e| wrong(&e))?;
-    let (hu, _) = scan.hu.to_lps();
+    let (hu, _) = scan.hu.into_lps();
     let mut mask = lungs::threshold(&hu, &mut |_| ()).map_err(|e| wrong(&e))?;
     let [nx, ny, _] = mask.dims;
     for (at, v) in mask.data.iter_mut().enumerate() {

@@ -6,7 +6,11 @@
 //! 2, so nothing but the last step runs at full resolution.
 
 use crate::nn::Builder;
-use crate::nn::kernels::{Kernels, conv_transpose3d, conv3d, instance_normalize};
+use crate::nn::filter::{Filter, PackedShape};
+use crate::nn::kernels::geometry::Geometry;
+use crate::nn::kernels::{
+    Activation, Kernels, conv_packed, conv_transpose3d, conv3d, instance_normalize, settle,
+};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::prelu;
@@ -48,9 +52,10 @@ const SLOPE: f32 = 0.25;
 /// 3D convolution with bias.
 #[derive(Module, Debug)]
 struct Conv3d<B: Backend> {
-    weight: Param<Tensor<B, 5>>,
+    weight: Filter<B, 5>,
     bias: Param<Tensor<B, 1>>,
-    stride: usize,
+    #[module(skip)]
+    pattern: Geometry,
 }
 
 impl<B: Backend> Conv3d<B> {
@@ -61,45 +66,98 @@ impl<B: Backend> Conv3d<B> {
         stride: usize,
     ) -> Self {
         let bound = 1.0 / ((input * kernel.pow(3)) as f64).sqrt();
+        let shape = [output, input, kernel, kernel, kernel];
+        let pattern = Geometry::pattern(
+            [input, output, 1],
+            [kernel; 3],
+            [stride; 3],
+            [(kernel - 1) / 2; 3],
+            [1; 3],
+        );
+        let packed = PackedShape {
+            geometry: pattern.clone(),
+            transposed: false,
+            shape: shape.to_vec(),
+        };
         Conv3d {
-            weight: build.uniform([output, input, kernel, kernel, kernel], bound),
+            weight: Filter::new(build, packed, |build| build.uniform(shape, bound)),
             bias: build.uniform([output], bound),
-            stride,
+            pattern,
         }
     }
 }
 
 impl<B: Kernels> Conv3d<B> {
-    fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
-        let weight = self.weight.val();
-        let padding = (weight.dims()[4] - 1) / 2;
-        let options = ConvOptions::new([self.stride; 3], [padding; 3], [1; 3], 1);
-        conv3d(x, weight, Some(self.bias.val()), options)
+    /// Convolves and adds the residual.
+    fn forward(&self, x: Tensor<B, 5>, residual: Option<Tensor<B, 5>>) -> Tensor<B, 5> {
+        let (p, bias) = (&self.pattern, self.bias.val());
+        match &self.weight {
+            Filter::Float(weight) => {
+                let options = ConvOptions::new(p.stride, p.padding, p.dilation, 1);
+                let y = conv3d(x, weight.val(), Some(bias), options);
+                match residual {
+                    Some(residual) => residual + y,
+                    None => y,
+                }
+            }
+            Filter::Packed(weights) => {
+                conv_packed(p, None, x, weights, bias, residual, Activation::None)
+            }
+        }
     }
 }
 
 /// 3×3×3 transposed convolution with bias that doubles every side.
 #[derive(Module, Debug)]
 struct ConvTransposed3d<B: Backend> {
-    weight: Param<Tensor<B, 5>>,
+    weight: Filter<B, 5>,
     bias: Param<Tensor<B, 1>>,
+    /// The convolution that goes the other way.
+    #[module(skip)]
+    pattern: Geometry,
 }
 
 impl<B: Backend> ConvTransposed3d<B> {
     fn new(build: &mut Builder<B>, [input, output]: [usize; 2]) -> Self {
         // PyTorch takes the second dimension for the fan of a transposed convolution.
         let bound = 1.0 / ((output * 27) as f64).sqrt();
+        let shape = [input, output, 3, 3, 3];
+        let pattern = Geometry::pattern([output, input, 1], [3; 3], [2; 3], [1; 3], [1; 3]);
+        let packed = PackedShape {
+            geometry: pattern.clone(),
+            transposed: true,
+            shape: shape.to_vec(),
+        };
         ConvTransposed3d {
-            weight: build.uniform([input, output, 3, 3, 3], bound),
+            weight: Filter::new(build, packed, |build| build.uniform(shape, bound)),
             bias: build.uniform([output], bound),
+            pattern,
         }
     }
 }
 
 impl<B: Kernels> ConvTransposed3d<B> {
     fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
-        let options = ConvTransposeOptions::new([2; 3], [1; 3], [1; 3], [1; 3], 1);
-        conv_transpose3d(x, self.weight.val(), Some(self.bias.val()), options)
+        let bias = self.bias.val();
+        match &self.weight {
+            Filter::Float(weight) => {
+                let options = ConvTransposeOptions::new([2; 3], [1; 3], [1; 3], [1; 3], 1);
+                conv_transpose3d(x, weight.val(), Some(bias), options)
+            }
+            Filter::Packed(weights) => {
+                let [.., d, h, w] = x.dims();
+                let large = Some([2 * d, 2 * h, 2 * w]);
+                conv_packed(
+                    &self.pattern,
+                    large,
+                    x,
+                    weights,
+                    bias,
+                    None,
+                    Activation::None,
+                )
+            }
+        }
     }
 }
 
@@ -119,7 +177,10 @@ impl<B: Backend> Settle<B> {
 
 impl<B: Kernels> Settle<B> {
     fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
-        prelu(instance_normalize(x, EPSILON), self.slope.val())
+        match B::ad_enabled(&x.device()) {
+            true => prelu(instance_normalize(x, EPSILON), self.slope.val()),
+            false => settle(x, self.slope.val(), EPSILON),
+        }
     }
 }
 
@@ -165,13 +226,13 @@ impl<B: Kernels> Step<B> {
     fn forward(&self, x: Tensor<B, 5>) -> Tensor<B, 5> {
         let mut y = x.clone();
         for (i, conv) in self.convs.iter().enumerate() {
-            y = conv.forward(y);
+            y = conv.forward(y, None);
             if let Some(settle) = self.settles.get(i) {
                 y = settle.forward(y);
             }
         }
         match (&self.shortcut, self.residual) {
-            (Some(conv), _) => y + conv.forward(x),
+            (Some(conv), _) => conv.forward(x, Some(y)),
             (None, true) => y + x,
             (None, false) => y,
         }

@@ -252,6 +252,24 @@ impl TensorFile {
         }
     }
 
+    /// As [`int8`](Self::int8), with its scales along a given axis.
+    pub fn channel_int8(
+        &self,
+        name: &str,
+        shape: &[usize],
+        axis: usize,
+    ) -> Result<&Int8, WeightsError> {
+        let tensor = self.int8(name, shape)?;
+        // A single scale says nothing about its axis.
+        match tensor.axis == axis || tensor.scale.len() == 1 {
+            true => Ok(tensor),
+            false => Err(self.bad(
+                name,
+                "has its scales along another axis than its output channels",
+            )),
+        }
+    }
+
     /// A tensor of a given shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Stored, WeightsError> {
         let tensor = self.tensors.get(name);

@@ -121,6 +121,7 @@ fn add_normnet(models: &Path) {
             spacing_mm: Some(vec![3.0, 2.5, 2.5]),
             overlap: None,
             peak_bytes: None,
+            largest_bytes: None,
         },
         thresholds: BTreeMap::new(),
         temperature: 1.0,
@@ -418,6 +419,68 @@ fn check_slice(out: &Path, size: [u32; 2]) {
     assert!(
         classes.as_raw().iter().any(|&v| v != 0),
         "at threshold 0 there is infection"
+    );
+}
+
+/// `pack` notes what memory a network takes; a budget below that refuses it, and one that leaves
+/// room for a single tile at a time gives the same masks.
+#[test]
+fn memory_is_recorded_and_kept_to() {
+    let bench = Bench::new();
+    let (models, scan) = (bench.path("models"), bench.phantom());
+    let manifest = || {
+        let path = models.join("manifest.json");
+        Manifest::parse(&text(&path), &fs::read(&path).unwrap()).unwrap()
+    };
+    assert!(
+        manifest()
+            .find("infnet-semi.int8")
+            .unwrap()
+            .input
+            .peak_bytes
+            > Some(1 << 20)
+    );
+    let memory = |options: &[&str]| {
+        let models = text(&models);
+        let args = ["bench", "memory", "--models", &models];
+        pleura(args.iter().chain(options))
+    };
+    assert_code(&memory(&[]), 0);
+    assert_code(&memory(&["--check"]), 0);
+    let recorded = manifest();
+    let peaks = recorded.models.iter().map(|e| e.input.peak_bytes.unwrap());
+    let most = peaks.max().unwrap();
+
+    let out = |name: &str| bench.path(name);
+    assert_code(&bench.segment(&[&scan], &out("free"), &[]), 0);
+    let mb = most.div_ceil(1 << 20).to_string();
+    let tight = bench.segment(&[&scan], &out("tight"), &["--max-memory", &mb]);
+    assert_code(&tight, 0);
+    for mask in ["normnet", "infnet", "infnet_prob"] {
+        let file = format!("chest_{mask}.nii.gz");
+        let [free, tight] = ["free", "tight"].map(|name| labels(&out(name).join(&file)));
+        assert_eq!(free, tight, "{mask}");
+    }
+    let refused = bench.segment(&[&scan], &out("refused"), &["--max-memory", "1"]);
+    assert_code(&refused, 1);
+    assert_says(&refused, &["infnet-semi.int8", "MB at its peak", "1 MB"]);
+
+    let mut wrong = recorded;
+    wrong.models[0].input.peak_bytes = Some(1 << 30);
+    let name = wrong.models[0].name.clone();
+    fs::write(models.join("manifest.json"), wrong.to_json().unwrap()).unwrap();
+    let checked = memory(&["--check"]);
+    assert_code(&checked, 1);
+    assert_says(&checked, &["off for", &name, "pleura bench memory"]);
+}
+
+/// The figures of the weights that ship are this build's.
+#[test]
+fn the_shipped_manifest_knows_what_memory_is_taken() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    assert_code(
+        &pleura(["bench", "memory", "--check", "--models", &text(&models)]),
+        0,
     );
 }
 

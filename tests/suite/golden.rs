@@ -4,9 +4,9 @@
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 use pleura::infnet::{Backbone, Head, InfNet, InfNetConfig};
-use pleura::nn::Builder;
 use pleura::nn::kernels::Kernels;
 use pleura::nn::params::fill;
+use pleura::nn::{Builder, Form};
 use pleura::normnet::model::{NormNet, NormNetConfig};
 use std::collections::BTreeMap;
 
@@ -100,7 +100,7 @@ fn inf_net<B: Kernels>(device: &B::Device) {
         (config.backbone, config.head),
         (Backbone::Res2net50, Head::Paper)
     );
-    let net = InfNet::<B>::new(&mut Builder::loading(false, device), &config);
+    let net = InfNet::<B>::new(&mut Builder::loading(Form::Trained, device), &config);
     let net = fill(net, |name, shape| Ok::<_, ()>(golden(name, shape, 6.0))).unwrap();
     let input: Vec<f32> = (0..3 * 64 * 64)
         .map(|i| (2.0 * (u(i) - 0.5)) as f32)
@@ -121,7 +121,7 @@ fn norm_net<B: Kernels>(device: &B::Device, units: usize, expected: [f64; 5]) {
         residual_units: units,
         ..NormNetConfig::paper()
     };
-    let net = NormNet::<B>::new(&mut Builder::loading(false, device), &config);
+    let net = NormNet::<B>::new(&mut Builder::loading(Form::Trained, device), &config);
     let net = fill(net, |name, shape| Ok::<_, ()>(golden(name, shape, 3.0))).unwrap();
     let input: Vec<f32> = (0..32 * 32 * 32).map(|i| u(i) as f32).collect();
     let input = Tensor::from_data(TensorData::new(input, [1, 1, 32, 32, 32]), device);
@@ -159,7 +159,7 @@ fn parameter_counts_are_the_published_ones() {
     };
     let device = Default::default();
     let net = InfNet::<Flex>::new(
-        &mut Builder::loading(false, &device),
+        &mut Builder::loading(Form::Trained, &device),
         &InfNetConfig::paper(),
     );
     assert_eq!(count(pleura::nn::params::read(&net)), 31_072_721);
@@ -168,7 +168,7 @@ fn parameter_counts_are_the_published_ones() {
             residual_units: units,
             ..NormNetConfig::paper()
         };
-        let net = NormNet::<Flex>::new(&mut Builder::loading(false, &device), &config);
+        let net = NormNet::<Flex>::new(&mut Builder::loading(Form::Trained, &device), &config);
         assert_eq!(
             count(pleura::nn::params::read(&net)),
             expected,
@@ -193,4 +193,7 @@ fn both_networks_match_on_the_gpu() {
     inf_net::<burn::backend::Wgpu>(&gpu.device);
     norm_net::<burn::backend::Wgpu>(&gpu.device, 0, RES_0);
     norm_net::<burn::backend::Wgpu>(&gpu.device, 2, RES_2);
+    crate::packed_gpu::packed_kernels_match_plain_loops::<burn::backend::wgpu::WgpuRuntime>(
+        &gpu.device,
+    );
 }

@@ -3,8 +3,8 @@
 use burn::backend::Flex;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, TensorData};
-use pleura::nn::kernels::cpu::{self, Geometry};
 use pleura::nn::kernels::{conv_transpose3d, conv2d, conv3d};
+use pleura::nn::kernels::{cpu, geometry::Geometry};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

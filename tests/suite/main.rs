@@ -8,6 +8,8 @@ mod golden;
 mod gradients;
 mod kernels;
 mod norms;
+#[cfg(feature = "wgpu")]
+mod packed_gpu;
 mod packing;
 mod resize;
 #[cfg(feature = "train")]

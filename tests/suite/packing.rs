@@ -5,8 +5,9 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData};
 use pleura::engine::Engine;
 use pleura::infnet::{InfNet, InfNetConfig, Maps};
-use pleura::nn::Builder;
-use pleura::nn::params::{Values, fill, read};
+use pleura::nn::params::{Values, fill, load, read};
+use pleura::nn::{Builder, Form};
+use pleura::normnet::model::{NormNet, NormNetConfig};
 use pleura::quant;
 use pleura::weights::tensors::TensorFile;
 use pleura::weights::{Entry, Input, Manifest, Network, Precision, Training};
@@ -44,8 +45,8 @@ fn trained() -> BTreeMap<String, Values> {
     values
 }
 
-fn network(values: &BTreeMap<String, Values>, folded: bool) -> InfNet<Flex> {
-    let mut build = Builder::<Flex>::loading(folded, &Default::default());
+fn network(values: &BTreeMap<String, Values>, form: Form) -> InfNet<Flex> {
+    let mut build = Builder::<Flex>::loading(form, &Default::default());
     let source = |name: &str, shape: &[usize]| {
         let found = values
             .get(name)
@@ -78,8 +79,11 @@ const FOLDED: f32 = 1e-4;
 #[test]
 fn folding_the_norms_changes_nothing() {
     let trained = trained();
-    let plain = maps(&network(&trained, false));
-    let folded = maps(&network(&quant::fold(&trained, quant::epsilon), true));
+    let plain = maps(&network(&trained, Form::Trained));
+    let folded = maps(&network(
+        &quant::fold(&trained, quant::epsilon),
+        Form::Folded,
+    ));
     for (name, plain, folded) in [
         ("S_g", plain.global, folded.global),
         ("S_5", plain.s5, folded.s5),
@@ -110,16 +114,77 @@ fn packed(precision: Precision) -> Vec<u8> {
 /// Mean difference of probability that weights of lower precision may make.
 #[test]
 fn packed_weights_give_nearly_the_same_map() {
-    let plain = values(sigmoid(maps(&network(&trained(), false)).s3));
+    let plain = values(sigmoid(maps(&network(&trained(), Form::Trained)).s3));
     for (precision, allowed) in [(Precision::Int8, 0.05), (Precision::F16, 0.005)] {
         let file = TensorFile::from_bytes("net.safetensors", &packed(precision)).unwrap();
-        let mut build = Builder::<Flex>::loading(true, &Default::default());
+        let mut build = Builder::<Flex>::loading(Form::Folded, &Default::default());
         let source = |name: &str, shape: &[usize]| file.f32(name, shape);
         let net = fill(InfNet::new(&mut build, &config()), source).unwrap();
         let found = values(sigmoid(maps(&net).s3));
         let off: f32 = plain.iter().zip(&found).map(|(p, f)| (p - f).abs()).sum();
         let off = off / plain.len() as f32;
         assert!(off < allowed, "{precision:?}: {off}");
+    }
+}
+
+/// The kernels that read 8-bit weights give what the same weights give when they are expanded
+/// first: up to the order of summation.
+#[test]
+fn packed_kernels_agree_with_expanded_weights() {
+    let device = Default::default();
+    let file = TensorFile::from_bytes("net.safetensors", &packed(Precision::Int8)).unwrap();
+    let maps_of = |form| {
+        let mut build = Builder::<Flex>::loading(form, &device);
+        let net = InfNet::new(&mut build, &config());
+        let net = load(net, &build, &file).unwrap();
+        maps(&net)
+    };
+    let (expanded, packed) = (maps_of(Form::Folded), maps_of(Form::Packed));
+    for (name, expanded, packed) in [
+        ("S_g", expanded.global, packed.global),
+        ("S_5", expanded.s5, packed.s5),
+        ("S_4", expanded.s4, packed.s4),
+        ("S_3", expanded.s3, packed.s3),
+        ("S_e", expanded.edge, packed.edge),
+    ] {
+        same(name, &values(expanded), &values(packed));
+    }
+}
+
+/// The same for the 3D network, with its transposed convolutions and instance norms.
+#[test]
+fn packed_norm_net_agrees_with_expanded_weights() {
+    let device = Default::default();
+    let config = NormNetConfig {
+        channels: vec![5, 8, 12],
+        residual_units: 2,
+    };
+    let net = NormNet::<Flex>::new(&mut Builder::training(5, &device), &config);
+    let file = quant::pack("net.safetensors", &read(&net), Precision::Int8).unwrap();
+    let mut rng = StdRng::seed_from_u64(8);
+    let slab: Vec<f32> = (0..8 * 20 * 12).map(|_| rng.random()).collect();
+    let slab = Tensor::<Flex, 5>::from_data(TensorData::new(slab, [1, 1, 8, 20, 12]), &device);
+    let logits = |form| {
+        let mut build = Builder::<Flex>::loading(form, &device);
+        let net = NormNet::new(&mut build, &config);
+        let net = load(net, &build, &file).unwrap();
+        net.forward(slab.clone())
+            .into_data()
+            .into_vec::<f32>()
+            .unwrap()
+    };
+    same("logits", &logits(Form::Folded), &logits(Form::Packed));
+}
+
+/// Equal up to f32 sums in another order, through a hundred layers.
+fn same(name: &str, expected: &[f32], found: &[f32]) {
+    let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
+    assert!(largest > 0.0, "{name}: nothing to compare");
+    for (e, f) in expected.iter().zip(found) {
+        assert!(
+            (e - f).abs() <= 2e-4 * largest,
+            "{name}: {f}, expanded {e} of {largest}"
+        );
     }
 }
 
@@ -137,6 +202,7 @@ fn entry(bytes: &[u8]) -> Entry {
             spacing_mm: None,
             overlap: None,
             peak_bytes: None,
+            largest_bytes: None,
         },
         thresholds: BTreeMap::new(),
         temperature: 1.0,

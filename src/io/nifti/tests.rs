@@ -523,7 +523,7 @@ fn no_bytes_make_it_panic() {
                 Ok(scan) => {
                     opened += 1;
                     assert_eq!(scan.hu.len(), scan.hu.dims.iter().product::<usize>());
-                    let (lps, back) = scan.hu.to_lps();
+                    let (lps, back) = scan.hu.clone().into_lps();
                     assert_eq!(back.restore(&lps).unwrap().data, scan.hu.data);
                 }
                 Err(error) => {
@@ -549,7 +549,7 @@ fn real_scans_open_as_lps() {
         let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let scan = open(&bytes).unwrap();
         assert_eq!(scan.hu.affine.orientation(), "LPS", "{name}");
-        assert_eq!(scan.hu.to_lps().0, scan.hu, "{name}");
+        assert_eq!(scan.hu.clone().into_lps().0, scan.hu, "{name}");
         let not_hu = |w: &Warning| matches!(w, Warning::NotHu { .. } | Warning::Empty);
         assert!(
             !scan.warnings.iter().any(not_hu),

@@ -1,7 +1,8 @@
 //! Training: the operations of [`Kernels`] as nodes of burn's automatic differentiation, and the
 //! gradients out of burn's own operations for backends that have no kernels for them.
 
-use super::{Activation, Kernels, Normalized, TrainKernels, unwrap, wrap};
+use super::{Activation, Kernels, Normalized, PackedConv, TrainKernels, unwrap, wrap};
+use crate::nn::filter::PackedShape;
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -164,6 +165,29 @@ impl<B: TrainKernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         add_bias::<Self, 5>(ConvTransposed3d::record::<B, C>(x, weight, options), bias)
     }
 
+    fn arrange(shape: &PackedShape, codes: &[i8]) -> Vec<i32> {
+        B::arrange(shape, codes)
+    }
+
+    fn convolve_packed(work: PackedConv<Self>) -> FloatTensor<Self> {
+        // Inference only: nothing is recorded.
+        Self::constant(B::convolve_packed(PackedConv {
+            geometry: work.geometry,
+            transposed: work.transposed,
+            x: work.x.primitive,
+            codes: work.codes,
+            scale: work.scale.primitive,
+            bias: work.bias.primitive,
+            residual: work.residual.map(|r| r.primitive),
+            activation: work.activation,
+            shape: work.shape,
+        }))
+    }
+
+    fn settle(x: FloatTensor<Self>, slope: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self> {
+        Self::constant(B::settle(x.primitive, slope.primitive, epsilon))
+    }
+
     fn normalize(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -172,42 +196,27 @@ impl<B: TrainKernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         activation: Activation,
     ) -> Normalized<FloatTensor<Self>> {
         let parents = [x.node.clone(), gamma.node.clone(), beta.node.clone()];
-        match Normalize.prepare::<C>(parents).compute_bound().stateful() {
+        let done = B::normalize(
+            x.primitive.clone(),
+            gamma.primitive.clone(),
+            beta.primitive,
+            epsilon,
+            activation,
+        );
+        let (mean, variance) = (done.mean.clone(), done.variance.clone());
+        let output = match Normalize.prepare::<C>(parents).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let at = prep.checkpoint(&x);
-                let scale = gamma.primitive.clone();
-                let done = B::normalize(
-                    x.primitive,
-                    gamma.primitive,
-                    beta.primitive,
-                    epsilon,
-                    activation,
-                );
-                let kept = [
-                    done.output.clone(),
-                    done.mean.clone(),
-                    done.variance.clone(),
-                ];
-                Normalized {
-                    output: prep.finish((at, scale, kept, epsilon, activation), done.output),
-                    mean: Self::constant(done.mean),
-                    variance: Self::constant(done.variance),
-                }
+                let kept = [done.output.clone(), done.mean, done.variance];
+                let state = (at, gamma.primitive, kept, epsilon, activation);
+                prep.finish(state, done.output)
             }
-            OpsKind::UnTracked(prep) => {
-                let done = B::normalize(
-                    x.primitive,
-                    gamma.primitive,
-                    beta.primitive,
-                    epsilon,
-                    activation,
-                );
-                Normalized {
-                    output: prep.finish(done.output),
-                    mean: Self::constant(done.mean),
-                    variance: Self::constant(done.variance),
-                }
-            }
+            OpsKind::UnTracked(prep) => prep.finish(done.output),
+        };
+        Normalized {
+            output,
+            mean: Self::constant(mean),
+            variance: Self::constant(variance),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The CPU backend runs the kernels of [`super::cpu`].
 
-use super::cpu::{self, Geometry};
-use super::{Activation, Kernels, Normalized};
+use super::cpu::{self, Finish};
+use super::geometry::Geometry;
+use super::{Activation, Kernels, Normalized, PackedConv};
+use crate::nn::filter::PackedShape;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
@@ -88,6 +90,44 @@ fn geometry_transposed(x: &Dense, weight: &Dense, o: &ConvTransposeOptions<3>) -
 }
 
 impl Kernels for Flex {
+    fn arrange(shape: &PackedShape, codes: &[i8]) -> Vec<i32> {
+        let mut arranged = match shape.transposed {
+            true => cpu::arrange_transposed(&shape.geometry, codes),
+            false => cpu::arrange(&shape.geometry, codes),
+        };
+        arranged.resize(arranged.len().next_multiple_of(4), 0);
+        bytemuck::pod_collect_to_vec(&arranged)
+    }
+
+    fn convolve_packed(work: PackedConv<Self>) -> FlexTensor {
+        let (x, scale, bias) = (
+            Dense::new(work.x),
+            Dense::new(work.scale),
+            Dense::new(work.bias),
+        );
+        let residual = work.residual.map(Dense::new);
+        let codes: &[i8] = bytemuck::cast_slice(work.codes.storage::<i32>());
+        let finish = Finish {
+            bias: bias.values(),
+            residual: residual.as_ref().map(Dense::values),
+            activation: work.activation,
+        };
+        let run = match work.transposed {
+            true => cpu::conv_transposed_packed,
+            false => cpu::conv_packed,
+        };
+        let y = run(&work.geometry, x.values(), codes, scale.values(), &finish);
+        tensor(y, &work.shape)
+    }
+
+    fn settle(x: FlexTensor, slope: FlexTensor, epsilon: f32) -> FlexTensor {
+        let (x, slope) = (Dense::new(x), Dense::new(slope));
+        let shape: [usize; 3] = x.shape();
+        let slope = slope.values().first().copied().unwrap_or(1.0);
+        let y = cpu::settle(shape[0] * shape[1], shape[2], x.values(), slope, epsilon);
+        tensor(y, &shape)
+    }
+
     fn convolve2d(
         x: FlexTensor,
         weight: FlexTensor,

@@ -7,19 +7,24 @@
 
 pub mod cpu;
 mod flex;
+pub mod geometry;
+pub mod trace;
 
 #[cfg(feature = "train")]
 mod autodiff;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cube;
+pub mod cube;
 
 use burn::tensor::TensorPrimitive;
 use burn::tensor::backend::Backend;
-use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, FloatTensor};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, FloatTensor, IntTensor};
 use burn::tensor::{Shape, Tensor};
+use geometry::Geometry;
+
+use super::filter::{Packed, PackedShape};
 
 /// The activation that follows a normalisation or a folded convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Activation {
     /// None: the output is linear.
     #[default]
@@ -49,6 +54,29 @@ pub struct Normalized<T> {
     pub mean: T,
     /// Biased variance of each channel, `[c]`.
     pub variance: T,
+}
+
+/// A convolution with 8-bit weights, and what happens to its sums: scaled, biased, added to the
+/// residual, activated.
+pub struct PackedConv<B: Backend> {
+    /// The convolution; for a transposed one, the convolution whose input gradient it is.
+    pub geometry: Geometry,
+    /// Whether it is transposed.
+    pub transposed: bool,
+    /// Input, `[n, ci, h, w]` or `[n, ci, d, h, w]`.
+    pub x: FloatTensor<B>,
+    /// What [`Kernels::arrange`] made of the weights.
+    pub codes: IntTensor<B>,
+    /// What each output channel's sums are multiplied by, `[co]`.
+    pub scale: FloatTensor<B>,
+    /// `[co]`.
+    pub bias: FloatTensor<B>,
+    /// Of the output's shape.
+    pub residual: Option<FloatTensor<B>>,
+    /// What follows.
+    pub activation: Activation,
+    /// The output's shape.
+    pub shape: Vec<usize>,
 }
 
 /// A backend with Pleura's operations.
@@ -84,6 +112,16 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self> {
         <Self as burn::tensor::ops::ModuleOps<Self>>::conv_transpose3d(x, weight, bias, options)
     }
+
+    /// Row-major 8-bit weights in the order of this backend's kernel, four to a word.
+    fn arrange(shape: &PackedShape, codes: &[i8]) -> Vec<i32>;
+
+    /// Convolution with 8-bit weights; inference only.
+    fn convolve_packed(work: PackedConv<Self>) -> FloatTensor<Self>;
+
+    /// Instance norm without affine parameters over the planes of `x [1, planes, s]`, then PReLU
+    /// with one slope `[1]`; inference only.
+    fn settle(x: FloatTensor<Self>, slope: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self>;
 
     /// Normalises `x [n, c, s]` over `n` and `s`, scales by `gamma [c]`, shifts by `beta [c]`,
     /// activates: batch norm in training, and instance norm on `[1, n·c, s]`.
@@ -223,6 +261,62 @@ pub fn conv_transpose3d<B: Kernels>(
         bias.map(unwrap),
         options,
     ))
+}
+
+/// Convolution with 8-bit weights; see [`PackedConv`]. `x`, `residual` and the result are
+/// `[n, c, h, w]` or `[n, c, d, h, w]`.
+pub fn conv_packed<B: Kernels, const D: usize>(
+    pattern: &Geometry,
+    transposed: Option<[usize; 3]>,
+    x: Tensor<B, D>,
+    weights: &Packed<B>,
+    bias: Tensor<B, 1>,
+    residual: Option<Tensor<B, D>>,
+    activation: Activation,
+) -> Tensor<B, D> {
+    let dims = x.dims();
+    let extent = std::array::from_fn(|a| match (D + a).checked_sub(3) {
+        Some(at) if at >= 2 => dims[at],
+        _ => 1,
+    });
+    // A transposed convolution is described from its large output to its small input.
+    let geometry = match transposed {
+        Some(large) => Geometry {
+            output: extent,
+            ..pattern.on(dims[0], large)
+        },
+        None => pattern.on(dims[0], extent),
+    };
+    let (channels, extent) = match transposed {
+        Some(large) => (geometry.channels_in, large),
+        None => (geometry.channels_out, geometry.output),
+    };
+    trace::note(&geometry, transposed.is_some());
+    let mut shape = vec![dims[0], channels];
+    shape.extend(&extent[5 - D..]);
+    wrap::<B, D>(B::convolve_packed(PackedConv {
+        geometry,
+        transposed: transposed.is_some(),
+        x: unwrap(x),
+        codes: weights.codes.val().into_primitive(),
+        scale: unwrap(weights.scale.val()),
+        bias: unwrap(bias),
+        residual: residual.map(unwrap),
+        activation,
+        shape,
+    }))
+}
+
+/// Instance norm and PReLU with one slope; see [`Kernels::settle`].
+pub fn settle<B: Kernels, const D: usize>(
+    x: Tensor<B, D>,
+    slope: Tensor<B, 1>,
+    epsilon: f64,
+) -> Tensor<B, D> {
+    let shape: Shape = x.shape();
+    let planes = (shape[0] * shape[1]) as i32;
+    let x = x.reshape([1, planes, -1]);
+    wrap::<B, 3>(B::settle(unwrap(x), unwrap(slope), epsilon as f32)).reshape(shape)
 }
 
 /// Batch norm in training mode on `[n, c, …]`: the output, and each channel's mean and biased
