@@ -30,7 +30,7 @@ pub enum EngineError {
     },
     /// A network does not fit the memory that it may take.
     #[error(
-        "{model} needs {needs} MB {what}, and {limit} MB are allowed: raise the limit, or run on the CPU"
+        "{model} needs {needs} MB {what}, and {limit} MB are allowed: raise the limit, or run elsewhere"
     )]
     Memory {
         /// The model.
