@@ -21,7 +21,7 @@ PAGE := $(shell find www/src www/public www/scripts -type f -not -path '*/public
 	www/index.html www/vite.config.ts www/package-lock.json
 WEIGHTS := $(wildcard models/*.safetensors) models/manifest.json
 
-.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots clean
+.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots bench clean
 
 run: binary site
 	$(PLEURA) serve www/dist --port $(PORT)
@@ -52,6 +52,10 @@ test-browser: binary site chromium
 
 screenshots: binary site chromium
 	cd www && UPDATE_SCREENSHOTS=1 PLEURA_BIN=$(PLEURA) node --test tests/browser/screenshots.test.mjs
+
+# Against onnxruntime-web, in Chromium: see docs/benchmarks.md, which it writes. ARGS="--quick" is shorter.
+bench: www/pkg/pleura.js www/node_modules/.stamp chromium
+	cd www && node bench/run.mjs $(ARGS)
 
 # The folder to upload to any static host.
 site: www/dist/index.html

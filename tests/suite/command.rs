@@ -463,7 +463,10 @@ fn memory_is_recorded_and_kept_to() {
     }
     let refused = bench.segment(&[&scan], &out("refused"), &["--max-memory", "1"]);
     assert_code(&refused, 1);
-    assert_says(&refused, &["normnet-1.int8", "MB at its peak", "1 MB are allowed"]);
+    assert_says(
+        &refused,
+        &["normnet-1.int8", "MB at its peak", "1 MB are allowed"],
+    );
 
     let mut wrong = recorded;
     wrong.models[0].input.peak_bytes = Some(1 << 30);

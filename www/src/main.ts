@@ -1,12 +1,12 @@
 /** The page: brings the file, the engine, the viewer and the panel together. */
 import { byId, fillTexts } from './dom.ts';
-import { EngineClient } from './engine-client.ts';
+import { EngineClient } from './engine/client.ts';
+import type { EngineEvent, OpenedDevice } from './engine/events.ts';
 import { duration } from './format.ts';
 import { listen } from './intake.ts';
 import { Overlay } from './overlay.ts';
 import { Progress } from './progress.ts';
-import type { DeviceInfo, FromWorker, NamedBytes, ScanInfo } from './protocol.ts';
-import type { Recovery } from './recovery.ts';
+import type { NamedBytes, ScanInfo } from './protocol.ts';
 import { classified, readReport } from './report.ts';
 import { hideFindings, showAreas, showFindings, showWarnings } from './results.ts';
 import { saveButtons } from './saves.ts';
@@ -30,11 +30,9 @@ class Page {
   private readonly stage = new Stage();
   private readonly overlay = new Overlay(() => this.stage.viewer, this.stage.picture);
   private readonly client = new EngineClient(
-    engineSettings(this.asked.device, this.asked.maxBufferMb),
-    {
-      message: (message) => this.receive(message),
-      died: (cause, recovery, kept) => this.died(cause, recovery, kept),
-    },
+    engineSettings(this.asked, this.asked.device),
+    new URL('models/', document.baseURI).href,
+    (event) => this.receive(event),
     registerServiceWorker(),
   );
   private scan: Scan | undefined;
@@ -42,7 +40,6 @@ class Page {
   private progress: Progress | undefined;
   private started = 0;
   private cachedWeights = false;
-  private tilesDone: number[] = [];
 
   start(): void {
     intoForm(this.form, this.asked);
@@ -60,11 +57,6 @@ class Page {
     this.stage.preload();
     if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
     else this.client.warmUp();
-  }
-
-  /** For tests. */
-  killWorker(): void {
-    this.client.killWorker();
   }
 
   private openFiles(files: File[]): void {
@@ -110,11 +102,10 @@ class Page {
     hideMessage();
     this.clearResults();
     const { options, device } = fromForm(this.form);
-    this.client.configure(engineSettings(device, this.asked.maxBufferMb));
+    this.client.configure(engineSettings(this.asked, device));
     this.started = performance.now();
     this.progress = new Progress(0);
     this.cachedWeights = false;
-    this.tilesDone = [];
     byId('cancel').hidden = false;
     byId('analyse').hidden = true;
     this.client.analyse({ ...this.scan, options });
@@ -126,7 +117,7 @@ class Page {
     this.stopProgress();
     hideStatus();
     if (this.scan !== undefined) showMessage(TEXT.cancelled, '', 'note');
-    // The device line and the next run want a live engine again.
+    // Where the cancel came before the device was known, it is still to be found.
     this.client.warmUp();
   }
 
@@ -144,51 +135,58 @@ class Page {
     if (this.progress !== undefined) showProgress(this.progress.view(this.now()), this.cachedWeights);
   }
 
-  private receive(message: FromWorker): void {
+  private receive(event: EngineEvent): void {
     const now = this.now();
-    switch (message.type) {
+    switch (event.type) {
       case 'device':
-        this.showDevice(message.device, message.version);
+        this.showDevice(event.device, event.version);
         return;
       case 'demo':
-        this.open({ name: message.file.name, file: new Blob([message.file.bytes]) });
+        this.open({ name: event.file.name, file: new Blob([event.file.bytes]) });
+        return;
+      case 'reading':
+        this.progress?.reading(now);
         return;
       case 'info':
-        this.showInfo(message.info);
+        this.showInfo(event.info);
         return;
       case 'weights':
-        this.cachedWeights = message.cached;
-        this.progress?.weights(message.done, message.total, now);
+        this.cachedWeights = event.cached;
+        this.progress?.weights(event.done, event.total, now);
         return;
       case 'prepare':
-        this.progress?.prepare(message.fraction, now);
+        this.progress?.prepare(event.fraction, now);
         return;
       case 'plan':
-        this.progress?.plan(message.labels, this.tilesDone, now);
+        this.progress?.plan(event.labels, event.done, now);
         return;
       case 'tile-start':
-        this.progress?.tileStarted(message.index, now);
+        this.progress?.tileStarted(event.index, now);
+        return;
+      case 'tile-lost':
+        this.progress?.tileLost(event.index);
         return;
       case 'tile':
-        this.tilesDone.push(message.tile[0]);
-        this.progress?.tileDone(message.tile[0], message.seconds);
+        this.progress?.tileDone(event.index, now);
         return;
       case 'finishing':
         this.progress?.finishing(now);
         return;
       case 'result':
-        void this.finished(message.report, message.files);
+        void this.finished(event.report, event.files);
+        return;
+      case 'died':
+        this.died(event);
         return;
       case 'failed':
-        this.failed(TEXT.failed(message.stage), message.message);
-        if (message.stage === 'engine') byId('device').textContent = TEXT.deviceFailed;
-        return;
-      default:
+        this.failed(TEXT.failed(event.stage), event.message);
+        if (event.stage === 'engine') byId('device').textContent = TEXT.deviceFailed;
         return;
     }
   }
 
-  private showDevice(device: DeviceInfo, version: string): void {
+  private showDevice(device: OpenedDevice, version: string): void {
+    this.progress?.crew(device.kind, device.workers);
     const line = byId('device');
     line.dataset['kind'] = device.kind;
     line.textContent = deviceText(device);
@@ -231,25 +229,23 @@ class Page {
     showMessage(title, text, 'problem');
   }
 
-  private died(cause: string, recovery: Recovery, kept: number): void {
+  private died({ cause, recovery, kept, worker }: Extract<EngineEvent, { type: 'died' }>): void {
     if (recovery === 'stop') {
+      if (byId('device').dataset['kind'] === undefined) byId('device').textContent = TEXT.deviceFailed;
       this.failed(TEXT.recovery(recovery, kept), `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
       return;
     }
-    this.progress?.restarted(this.now(), recovery === 'again');
+    if (worker === 'case') this.progress?.restarted(this.now());
     if (this.progress !== undefined) showMessage(TEXT.recovery(recovery, kept), TEXT.recoveryCause(cause), 'note');
   }
 }
 
-function deviceText(device: DeviceInfo): string {
+function deviceText(device: OpenedDevice): string {
   if (device.kind === 'gpu') {
     return device.software ? TEXT.deviceGpuSoftware(device.name) : TEXT.deviceGpu(device.name);
   }
-  return TEXT.deviceCpu(device.reason === undefined ? device.name : TEXT.cpuReason(device.reason));
+  return TEXT.deviceCpu(device.workers, device.reason === undefined ? device.name : TEXT.cpuReason(device.reason));
 }
 
 fillTexts(STATIC);
-const page = new Page();
-/** A handle for the browser tests, which must be able to take the worker away. */
-Object.defineProperty(window, '__pleura', { value: { killWorker: () => page.killWorker() } });
-page.start();
+new Page().start();

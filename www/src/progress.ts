@@ -1,10 +1,10 @@
 /** How far an analysis is and how long it will still take. Pure: times come from the caller, in seconds. */
 
-export type Step = 'engine' | 'weights' | 'prepare' | 'tiles' | 'finish';
+export type Step = 'engine' | 'open' | 'weights' | 'prepare' | 'tiles' | 'finish';
 
 export interface ProgressView {
   step: Step;
-  /** The engine's label of the running tile. */
+  /** The engine's label of the tile that has run longest. */
   label: string;
   /** 0 to 1 over everything; never goes back. */
   fraction: number;
@@ -15,137 +15,163 @@ export interface ProgressView {
   bytes: { done: number; total: number };
 }
 
-/** Where each step ends on the bar. Tiles are nearly all of the work. */
-const ENDS: Record<Step, number> = { engine: 0.02, weights: 0.1, prepare: 0.2, tiles: 0.97, finish: 1 };
-const STEPS: Step[] = ['engine', 'weights', 'prepare', 'tiles', 'finish'];
+/** Each step's share of the bar. Tiles are nearly all of the work. */
+const SHARES: Record<Step, number> = { engine: 0.02, open: 0.03, weights: 0.07, prepare: 0.08, tiles: 0.77, finish: 0.03 };
+const STEPS = Object.keys(SHARES) as Step[];
 /** Time constant with which the bar creeps where nothing is known yet. */
 const CREEP_S = 15;
-/** Weight of the newest tile in the running mean of its kind. */
-const NEWEST = 0.4;
+/** Tiles whose median says how long the next will take: enough to outvote a first one that compiles shaders. */
+const TIMED = 9;
+
+/** A step as far as it is known: it may run beside others. */
+interface Part {
+  done: number;
+  since: number;
+}
 
 export class Progress {
-  private step: Step = 'engine';
-  private inStep = 0;
-  private since: number;
+  private readonly parts = new Map<Step, Part>();
   private highest = 0;
   private labels: string[] = [];
+  private planned = false;
   private readonly done = new Set<number>();
-  private running: { index: number; since: number } | undefined;
-  private readonly means = new Map<string, number>();
+  private readonly running = new Map<number, number>();
+  private readonly times = new Map<string, number[]>();
   private bytes = { done: 0, total: 0 };
+  private workers = 1;
+  private device = '';
 
   constructor(now: number) {
-    this.since = now;
+    this.advance('engine', 0, now);
+  }
+
+  /** Who computes. What was timed on another device says nothing of this one. */
+  crew(device: string, workers: number): void {
+    if (device !== this.device) this.times.clear();
+    this.device = device;
+    this.workers = workers;
+  }
+
+  reading(now: number): void {
+    this.advance('engine', 1, now);
+    this.advance('open', 0, now);
   }
 
   weights(done: number, total: number, now: number): void {
-    this.enter('weights', now);
     this.bytes = { done, total };
-    this.advance(total > 0 ? done / total : 1, now);
+    this.advance('weights', total > 0 ? done / total : 1, now);
   }
 
   prepare(fraction: number, now: number): void {
-    this.enter('prepare', now);
-    this.advance(fraction, now);
+    this.advance('open', 1, now);
+    this.advance('prepare', fraction, now);
   }
 
-  plan(labels: string[], kept: Iterable<number>, now: number): void {
-    this.enter('tiles', now);
+  plan(labels: string[], done: Iterable<number>, now: number): void {
+    this.prepare(1, now);
     this.labels = labels;
-    for (const index of kept) this.done.add(index);
+    this.planned = true;
+    for (const index of done) this.done.add(index);
   }
 
+  /** May be said again of a tile that runs. */
   tileStarted(index: number, now: number): void {
-    this.running = { index, since: now };
+    if (!this.running.has(index)) this.running.set(index, now);
   }
 
-  tileDone(index: number, seconds: number): void {
+  tileLost(index: number): void {
+    this.running.delete(index);
+  }
+
+  tileDone(index: number, now: number): void {
+    const since = this.running.get(index);
+    this.running.delete(index);
     this.done.add(index);
-    this.running = undefined;
+    if (since === undefined) return;
     const kind = this.kind(index);
-    const mean = this.means.get(kind);
-    this.means.set(kind, mean === undefined ? seconds : mean + NEWEST * (seconds - mean));
+    this.times.set(kind, [...(this.times.get(kind) ?? []), now - since].slice(-TIMED));
   }
 
   finishing(now: number): void {
-    this.enter('finish', now);
+    this.advance('finish', 0, now);
   }
 
-  /** A new worker begins from the start, but what was timed stays true of the same device. */
-  restarted(now: number, sameDevice: boolean): void {
-    this.step = 'engine';
-    this.inStep = 0;
-    this.since = now;
-    this.running = undefined;
-    if (!sameDevice) this.means.clear();
+  /** A new case Worker begins from the start; tiles that run go on. */
+  restarted(now: number): void {
+    for (const step of ['open', 'prepare', 'finish'] as const) this.parts.delete(step);
+    this.parts.set('engine', { done: 0, since: now });
+    this.planned = false;
   }
 
   view(now: number): ProgressView {
-    const start = ENDS[STEPS[STEPS.indexOf(this.step) - 1] ?? 'finish'];
-    const from = this.step === 'engine' ? 0 : start;
-    const fraction = from + (ENDS[this.step] - from) * this.stepFraction(now);
+    const step = this.step();
+    const fraction = STEPS.reduce((all, each) => all + SHARES[each] * this.fractionOf(each, now), 0);
     this.highest = Math.max(this.highest, Math.min(fraction, 1));
-    const tiles = this.step === 'tiles';
+    const oldest = [...this.running.keys()][0];
     return {
-      step: this.step,
-      label: tiles && this.running !== undefined ? (this.labels[this.running.index] ?? '') : '',
+      step,
+      label: step === 'tiles' && oldest !== undefined ? (this.labels[oldest] ?? '') : '',
       fraction: this.highest,
-      secondsLeft: tiles ? this.secondsLeft(now) : undefined,
+      secondsLeft: step === 'tiles' ? this.secondsLeft(now) : undefined,
       tilesDone: this.done.size,
       bytes: this.bytes,
     };
   }
 
-  private enter(step: Step, now: number): void {
-    if (this.step === step) return;
-    this.step = step;
-    this.inStep = 0;
-    this.since = now;
+  /** Of the steps that run side by side, the one that a person waits for. */
+  private step(): Step {
+    const under = (step: Step): boolean => (this.parts.get(step)?.done ?? 1) < 1;
+    if (this.parts.has('finish')) return 'finish';
+    if (under('prepare')) return 'prepare';
+    if (under('weights')) return 'weights';
+    if (this.planned) return 'tiles';
+    return under('open') ? 'open' : 'engine';
   }
 
-  private advance(fraction: number, now: number): void {
-    if (fraction <= this.inStep) return;
-    this.inStep = Math.min(fraction, 1);
-    this.since = now;
+  private advance(step: Step, done: number, now: number): void {
+    const before = this.parts.get(step);
+    if (before !== undefined && done <= before.done) return;
+    this.parts.set(step, { done: Math.min(done, 1), since: now });
   }
 
-  private stepFraction(now: number): number {
-    if (this.step !== 'tiles') {
-      // Between two reports the bar creeps over a part of what is left, so that it is seen to live.
-      return this.inStep + (1 - this.inStep) * 0.5 * creep(now - this.since);
-    }
-    if (this.labels.length === 0) return 1;
+  private fractionOf(step: Step, now: number): number {
+    if (step === 'tiles') return this.tilesFraction(now);
+    const part = this.parts.get(step);
+    // Between two reports the bar creeps over a part of what is left, so that it is seen to live.
+    return part === undefined ? 0 : part.done + (1 - part.done) * 0.5 * creep(now - part.since);
+  }
+
+  private tilesFraction(now: number): number {
+    if (this.labels.length === 0) return this.planned ? 1 : 0;
     const expected = this.labels.map((_, index) => this.expected(index) ?? 1);
-    const total = sum(expected);
     const finished = sum(expected.filter((_, index) => this.done.has(index)));
-    return total > 0 ? (finished + this.runningShare(now)) / total : 1;
+    return (finished + this.runningShare(now)) / sum(expected);
   }
 
-  /** How much of the running tile counts as done, in the unit of `expected`. */
+  /** How much of the running tiles counts as done, in the unit of `expected`. */
   private runningShare(now: number): number {
-    if (this.running === undefined || this.done.has(this.running.index)) return 0;
-    const elapsed = now - this.running.since;
-    const expected = this.expected(this.running.index);
-    return expected === undefined ? 0.9 * creep(elapsed) : Math.min(elapsed, 0.95 * expected);
+    return sum([...this.running].map(([index, since]) => share(now - since, this.expected(index))));
   }
 
   private secondsLeft(now: number): number | undefined {
     let left = 0;
-    for (let index = 0; index < this.labels.length; index += 1) {
+    for (const index of this.labels.keys()) {
       if (this.done.has(index)) continue;
       const expected = this.expected(index);
       if (expected === undefined) return undefined;
       left += expected;
     }
-    return Math.max(left - this.runningShare(now), 0);
+    // The last tiles don't keep all Workers busy.
+    const longest = Math.max(0, ...[...this.running].map(([index, since]) => (this.expected(index) ?? 0) - (now - since)));
+    return Math.max((left - this.runningShare(now)) / this.workers, longest);
   }
 
-  /** Seconds that a tile will take: the mean of its kind, or of all kinds while its own is unknown. */
+  /** Seconds that a tile will take: the median of its kind, or of all kinds while its own is unknown. */
   private expected(index: number): number | undefined {
-    const own = this.means.get(this.kind(index));
-    if (own !== undefined) return own;
-    const all = [...this.means.values()];
-    return all.length > 0 ? sum(all) / all.length : undefined;
+    const own = this.times.get(this.kind(index));
+    if (own !== undefined) return median(own);
+    const all = [...this.times.values()].flat();
+    return all.length > 0 ? median(all) : undefined;
   }
 
   /** Tiles of one network cost alike; the label's first word names the network. */
@@ -154,8 +180,20 @@ export class Progress {
   }
 }
 
+/** Between its start and its expected end a tile moves evenly, and stops a little short of the end. */
+function share(elapsed: number, expected: number | undefined): number {
+  return expected === undefined ? 0.9 * creep(elapsed) : Math.min(elapsed, 0.95 * expected);
+}
+
 function creep(seconds: number): number {
   return 1 - Math.exp(-Math.max(seconds, 0) / CREEP_S);
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? 0;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2;
 }
 
 function sum(values: number[]): number {

@@ -1,4 +1,4 @@
-/** What the page and its worker say to each other. */
+/** What the page and its Workers say to each other. */
 
 /** Options of an analysis, passed to the engine as JSON. */
 export interface Options {
@@ -15,8 +15,8 @@ export interface EngineSettings {
   device: DeviceChoice;
   /** Cap on a GPU buffer in MB; 0 leaves it to the engine. */
   maxBufferMb: number;
-  /** Address of the folder with the weights and their manifest. */
-  models: string;
+  /** Compute Workers on the CPU; 0 goes by the machine. */
+  workers: number;
 }
 
 /** Why the CPU was taken, as a key into the strings. */
@@ -26,14 +26,13 @@ export type CpuReason =
   | { code: 'no-adapter' }
   | { code: 'software'; name: string }
   | { code: 'no-timestamps'; name: string }
-  | { code: 'failed'; name: string };
+  | { code: 'failed'; name: string }
+  | { code: 'gave-up' };
 
 export interface DeviceInfo {
   kind: 'gpu' | 'cpu';
   name: string;
   software: boolean;
-  /** Set where the CPU was taken. */
-  reason?: CpuReason;
 }
 
 /** What the engine says of a file that it could read. */
@@ -51,19 +50,20 @@ export interface Warning {
   text: string;
 }
 
+export type Bytes = Uint8Array<ArrayBuffer>;
+
 export interface NamedBytes {
   name: string;
-  bytes: Uint8Array<ArrayBuffer>;
+  bytes: Bytes;
 }
 
-/** One tile's result, kept by the page so that a new worker can go on from it. */
-export type Tile = [index: number, bytes: Uint8Array<ArrayBuffer>];
+/** One tile's result, kept by the page so that a new case Worker can go on from it. */
+export type Tile = [index: number, bytes: Bytes];
 
 export interface Job {
   name: string;
   file: Blob;
   options: Options;
-  tiles: Tile[];
 }
 
 export interface Demo {
@@ -73,29 +73,51 @@ export interface Demo {
   pieceMm: number;
 }
 
-export type ToWorker =
-  | { type: 'prepare-engine'; settings: EngineSettings }
-  | { type: 'demo'; demo: Demo }
-  | { type: 'analyse'; settings: EngineSettings; job: Job };
-
 /** Where in the work an error arose; decides what the page can advise. */
 export type Stage = 'engine' | 'demo' | 'weights' | 'open' | 'prepare' | 'finish';
 
-export type FromWorker =
+/** What every Worker may say. */
+export type FromAny =
   | { type: 'heartbeat' }
-  | { type: 'device'; version: string; device: DeviceInfo }
-  | { type: 'demo'; file: NamedBytes }
-  | { type: 'info'; info: ScanInfo }
-  | { type: 'weights'; done: number; total: number; cached: boolean }
-  | { type: 'prepare'; fraction: number }
-  | { type: 'plan'; labels: string[] }
-  | { type: 'tile'; tile: Tile; seconds: number }
-  | { type: 'tile-start'; index: number }
-  | { type: 'finishing' }
-  | { type: 'result'; report: string; files: NamedBytes[] }
-  /** The work can't be done and trying again would not change that. */
-  | { type: 'failed'; stage: Stage; message: string }
-  /** The engine can't go on (lost device, out of memory); a new worker may. */
+  /** The Worker can't go on (lost device, out of memory); a new one may. */
   | { type: 'broken'; message: string }
   /** Posted by the engine's panic hook: its promises will never settle. */
   | { type: 'panic'; text: string };
+
+/** The module was compiled by the page, once for all. */
+export type ToCase =
+  | { type: 'demo'; module: WebAssembly.Module; demo: Demo }
+  | { type: 'open'; module: WebAssembly.Module; manifest: Bytes; job: Job }
+  | { type: 'input'; index: number }
+  | { type: 'merge'; tile: Tile }
+  | { type: 'finish'; device: string };
+
+export type FromCase =
+  | FromAny
+  | { type: 'demo'; file: NamedBytes }
+  /** Said before the file is opened, and again if it was not what it looked like. */
+  | { type: 'needs'; files: string[] }
+  | { type: 'info'; info: ScanInfo }
+  | { type: 'prepare'; fraction: number }
+  | { type: 'plan'; labels: string[] }
+  /** `work` is what the engine has to do with the input, opaque to the page. */
+  | { type: 'input'; index: number; work: string; input: Bytes }
+  | { type: 'result'; report: string; files: NamedBytes[] }
+  /** The work can't be done and trying again would not change that. */
+  | { type: 'failed'; stage: Stage; message: string };
+
+export type ToCompute =
+  | { type: 'start'; module: WebAssembly.Module; device: 'gpu' | 'cpu'; maxBufferMb: number }
+  /** A Blob goes by reference: the bytes of a file exist once however many Workers read it. */
+  | { type: 'weights'; manifest: Bytes; file: string; blob: Blob }
+  | { type: 'compute'; index: number; work: string; input: Bytes };
+
+export type FromCompute =
+  | FromAny
+  | { type: 'ready'; version: string; device: DeviceInfo }
+  /** The GPU would not open; the Worker is sound, but of no use. */
+  | { type: 'refused'; message: string }
+  | { type: 'loaded'; file: string }
+  /** The file is not what the manifest promises. */
+  | { type: 'unfit'; file: string; message: string }
+  | { type: 'tile'; tile: Tile };

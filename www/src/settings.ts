@@ -7,15 +7,19 @@ const DEMO = { seed: 10, lesions: 6 };
 export interface Asked {
   device: DeviceChoice;
   maxBufferMb: number;
+  /** Compute Workers on the CPU; 0 goes by the machine. */
+  workers: number;
   /** Set where the address asks for the demo case at once. */
   demo: Demo | undefined;
   /** Set where the address chooses the networks. */
   model: Options['model'] | undefined;
 }
 
+/** A mistyped address must not start a thousand. */
+const MAX_WORKERS = 16;
 const MODELS = ['both', 'normnet', 'infnet'] as const;
 
-/** Reads `?device=`, `?maxBufferMB=`, `?model=` and `?demo=` (edge of the piece in mm, empty for the whole chest). */
+/** Reads `?device=`, `?maxBufferMB=`, `?workers=`, `?model=` and `?demo=` (edge of the piece in mm, empty for the whole chest). */
 export function fromAddress(search: string): Asked {
   const query = new URLSearchParams(search);
   const device = query.get('device');
@@ -23,6 +27,7 @@ export function fromAddress(search: string): Asked {
   return {
     device: device === 'gpu' || device === 'cpu' ? device : 'auto',
     maxBufferMb: nonNegative(query.get('maxBufferMB')),
+    workers: Math.min(Math.floor(nonNegative(query.get('workers'))), MAX_WORKERS),
     demo: demo === null ? undefined : demoCase(nonNegative(demo)),
     model: MODELS.find((model) => model === query.get('model')),
   };
@@ -40,8 +45,9 @@ export function demoCase(pieceMm: number): Demo {
   return { ...DEMO, pieceMm };
 }
 
-export function engineSettings(device: DeviceChoice, maxBufferMb: number): EngineSettings {
-  return { device, maxBufferMb, models: new URL('models/', document.baseURI).href };
+/** The form chooses the device, the address everything else. */
+export function engineSettings(asked: Asked, device: DeviceChoice): EngineSettings {
+  return { device, maxBufferMb: asked.maxBufferMb, workers: asked.workers };
 }
 
 /** The form's fields have the names and values of the options. */

@@ -1,6 +1,6 @@
 /** Every text of the page, in one place for whoever translates it. */
 import type { CpuReason, Stage } from './protocol.ts';
-import type { Recovery } from './recovery.ts';
+import type { Recovery } from './engine/ladder.ts';
 import type { Step } from './progress.ts';
 
 /** Texts that stand in the page by themselves; `data-t` in index.html names them. */
@@ -65,6 +65,7 @@ export const STATIC = {
 
 export const STEPS: Record<Step, string> = {
   engine: 'Starting the engine',
+  open: 'Reading the file',
   weights: 'Loading the weights',
   prepare: 'Finding the lungs',
   tiles: 'Looking for lesions',
@@ -76,7 +77,7 @@ export const TEXT = {
   deviceWaiting: 'Looking for a GPU…',
   deviceGpu: (name: string) => `GPU: ${name}`,
   deviceGpuSoftware: (name: string) => `GPU path on a software adapter: ${name}`,
-  deviceCpu: (reason: string) => `CPU path: ${reason}`,
+  deviceCpu: (workers: number, reason: string) => `CPU path${workers > 1 ? `, ${workers} workers` : ''}: ${reason}`,
   deviceFailed: 'The engine could not be started',
   cpuReason: (reason: CpuReason): string => {
     switch (reason.code) {
@@ -92,10 +93,11 @@ export const TEXT = {
         return `${reason.name} lacks timestamp queries`;
       case 'failed':
         return `the GPU refused (${reason.name})`;
+      case 'gave-up':
+        return 'the GPU stopped';
     }
   },
   makingDemo: 'Making the demo case',
-  reading: 'Reading the file',
   finished: (seconds: string) => `Done in ${seconds}`,
   cancelled: 'Cancelled. Choose Analyse to start again.',
   fromCache: 'from this browser’s store',
@@ -107,11 +109,15 @@ export const TEXT = {
     const tiles = kept > 0 ? `, keeping ${kept} finished ${kept === 1 ? 'part' : 'parts'}` : '';
     switch (recovery) {
       case 'again':
-        return `The engine stopped. Going on with a smaller working set${tiles}.`;
+        return `A part of the engine stopped. Going on with a new one${tiles}.`;
+      case 'smaller':
+        return `The engine stopped again. Going on with a smaller working set${tiles}.`;
+      case 'fewer':
+        return `The engine stopped again. Going on with fewer workers${tiles}.`;
       case 'cpu':
         return `The engine stopped again. Going on on the CPU${tiles}.`;
       case 'stop':
-        return 'The engine stopped three times';
+        return 'The engine stopped again and again';
     }
   },
   recoveryCause: (cause: string) => `What it said: ${cause}`,

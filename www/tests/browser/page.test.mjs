@@ -1,25 +1,15 @@
 // The page around an analysis: what it says of bad files, what it may fetch, how it can be used.
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { ANALYSIS_MS, choose, openPage, skipReason, startBrowser, startServer } from '../lib/browser.mjs';
-
-const SAID_MS = 60_000;
+import { ANALYSIS_MS, choose, SAID_MS, skipReason, useBrowser } from '../lib/browser.mjs';
+import { waitForWorker } from '../lib/workers.mjs';
 
 describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await startServer();
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    server?.stop();
-  });
+  const { open, url: address } = useBrowser();
 
-  test('says what is wrong with a file and goes on working', async () => {
-    const { context, page, watch } = await openPage(browser, `${server.url}?device=cpu`);
+  test('says what is wrong with a file and goes on working', async (t) => {
+    const { page, watch } = await open(t, '?device=cpu');
     const whole = gzipSync(Buffer.alloc(200_000, 'chest'));
     const noise = Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 7919 + 13) % 251));
     const cases = [
@@ -44,11 +34,10 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
     await page.waitForSelector('#analyse:not([hidden])');
     assert.deepEqual(watch.foreign, []);
     assert.deepEqual(watch.errors, []);
-    await context.close();
   });
 
-  test('shows a dropped scan before its analysis is done', async () => {
-    const { context, page } = await openPage(browser, `${server.url}?device=cpu&demo=40`);
+  test('shows a dropped scan before its analysis is done', async (t) => {
+    const { page } = await open(t, '?device=cpu&demo=40');
     await page.waitForFunction(() => /HU/.test(document.getElementById('readout').textContent), null, { timeout: SAID_MS });
     assert.equal(await page.isVisible('#layers'), false);
     const lit = await page.evaluate(() => {
@@ -61,27 +50,26 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
       return data.filter((value, i) => i % 4 !== 3 && value > 20).length;
     });
     assert.ok(lit > 1000, `${lit} bright samples`);
-    await context.close();
   });
 
-  test('sends one policy everywhere: page, header, worker script, service worker', async () => {
-    const { context, page, watch } = await openPage(browser, server.url);
+  test('sends one policy everywhere: page, header, worker script, service worker', async (t) => {
+    const { page, watch } = await open(t);
     await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
     const meta = await page.getAttribute('meta[http-equiv="Content-Security-Policy"]', 'content');
     assert.match(meta, /default-src 'self'/);
-    const worker = watch.requests.find((url) => /worker-.*\.js$/.test(url));
-    assert.ok(worker, 'the worker was fetched');
-    for (const url of [server.url, worker, `${server.url}sw.js`]) {
+    // The case Worker comes with the first file.
+    await page.click('[data-action="demo"]');
+    const workers = [await waitForWorker(page, 'case'), await waitForWorker(page, 'compute')];
+    for (const url of [address(), ...workers.map((worker) => worker.url()), `${address()}sw.js`]) {
       const response = await fetch(url);
       assert.equal(response.status, 200, url);
       assert.equal(response.headers.get('content-security-policy'), meta, url);
     }
     assert.deepEqual(watch.foreign, []);
-    await context.close();
   });
 
-  test('can be used by keyboard and is labelled', async () => {
-    const { context, page } = await openPage(browser, server.url);
+  test('can be used by keyboard and is labelled', async (t) => {
+    const { page } = await open(t);
     await page.keyboard.press('Tab');
     assert.equal(await page.evaluate(() => document.activeElement.dataset.action), 'open');
     const unnamed = await page.evaluate(() =>
@@ -93,20 +81,19 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
         .map((element) => element.outerHTML),
     );
     assert.deepEqual(unnamed, []);
-    await context.close();
   });
 
-  test('fits a phone without scrolling sideways', async () => {
+  test('fits a phone without scrolling sideways', async (t) => {
+    const { page } = await open(t);
     for (const width of [360, 390, 768]) {
-      const { context, page } = await openPage(browser, server.url, { viewport: { width, height: 740 } });
+      await page.setViewportSize({ width, height: 740 });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `${wide} px at ${width}`);
-      await context.close();
     }
   });
 
-  test('works offline once it has been visited', async () => {
-    const { context, page } = await openPage(browser, `${server.url}?device=cpu`);
+  test('works offline once it has been visited', async (t) => {
+    const { context, page } = await open(t, '?device=cpu');
     await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
     // What the first visit loaded before the service worker took over, the second one stores.
@@ -115,6 +102,5 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
     await context.setOffline(true);
     await page.reload();
     await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
-    await context.close();
   });
 });

@@ -1,8 +1,8 @@
 // Pictures for the documentation: made only on request, UPDATE_SCREENSHOTS=1.
 import { mkdir } from 'node:fs/promises';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ANALYSIS_MS, openPage, skipReason, startBrowser, startServer, waitForResult } from '../lib/browser.mjs';
+import { ANALYSIS_MS, skipReason, useBrowser, waitForResult } from '../lib/browser.mjs';
 
 const OUT = fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url));
 const SCREENS = {
@@ -12,22 +12,13 @@ const SCREENS = {
 const asked = process.env.UPDATE_SCREENSHOTS === '1';
 
 describe('screenshots', { skip: asked ? skipReason() : 'UPDATE_SCREENSHOTS is not 1', timeout: 8 * ANALYSIS_MS }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    await mkdir(OUT, { recursive: true });
-    server = await startServer();
-    browser = await startBrowser();
-  });
-  after(async () => {
-    await browser?.close();
-    server?.stop();
-  });
+  const { open } = useBrowser();
+  before(() => mkdir(OUT, { recursive: true }));
 
   for (const [name, screen] of Object.entries(SCREENS)) {
     for (const colorScheme of ['light', 'dark']) {
-      test(`${name} ${colorScheme}`, async () => {
-        const { context, page } = await openPage(browser, server.url, { ...screen, colorScheme });
+      test(`${name} ${colorScheme}`, async (t) => {
+        const { page } = await open(t, '', { ...screen, colorScheme });
         const shoot = (what) => page.screenshot({ path: `${OUT}${name}-${colorScheme}-${what}.png` });
         await page.waitForSelector('#device[data-kind]');
         await shoot('start');
@@ -41,7 +32,6 @@ describe('screenshots', { skip: asked ? skipReason() : 'UPDATE_SCREENSHOTS is no
           window.scrollTo(0, 0);
         });
         await shoot('findings');
-        await context.close();
       });
     }
   }

@@ -2,15 +2,17 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-/** WebGPU on SwiftShader, which is slow and everywhere; and none of Chromium's own requests. */
+/** WebGPU on SwiftShader, which is slow and everywhere. */
+const SWIFTSHADER = '--use-webgpu-adapter=swiftshader';
+/** WebGPU without a window, and none of Chromium's own requests. */
 const FLAGS = [
   '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
   '--enable-features=Vulkan',
   '--disable-vulkan-surface',
   '--no-sandbox',
@@ -22,6 +24,8 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+/** How long the page may take for what needs no network. */
+export const SAID_MS = 60_000;
 /** Longest that an analysis of the 40 mm piece may take: SwiftShader on two cores is the slowest. */
 export const ANALYSIS_MS = 20 * 60_000;
 
@@ -32,8 +36,33 @@ export function skipReason() {
   return false;
 }
 
+/**
+ * Starts server and browser for the tests of a `describe`. `open` opens a page that is closed after
+ * its test; `query` comes behind the address.
+ */
+export function useBrowser() {
+  let server;
+  let browser;
+  before(async () => {
+    server = await startServer();
+    browser = await startBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    server?.stop();
+  });
+  return {
+    url: () => server.url,
+    open: async (t, query = '', options = {}) => {
+      const opened = await openPage(browser, server.url + query, options);
+      t.after(() => opened.context.close());
+      return opened;
+    },
+  };
+}
+
 /** Starts `pleura serve` on a free port. */
-export async function startServer() {
+async function startServer() {
   const child = spawn(process.env.PLEURA_BIN, ['serve', DIST, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const url = await new Promise((resolve, reject) => {
     let said = '';
@@ -50,14 +79,17 @@ export async function startServer() {
   return { url, stop: () => child.kill() };
 }
 
-export function startBrowser() {
+/** Starts Chromium, for bench/run.mjs too; WebGPU is on SwiftShader unless this machine's own GPU is asked for. */
+export function startBrowser(ownGpu = false) {
+  const args = ownGpu ? FLAGS : [...FLAGS, SWIFTSHADER];
   // Playwright would switch the GPU off in headless mode.
-  return chromium.launch({ executablePath: CHROMIUM, args: FLAGS, ignoreDefaultArgs: ['--disable-gpu'] });
+  return chromium.launch({ executablePath: CHROMIUM, args, ignoreDefaultArgs: ['--disable-gpu'] });
 }
 
 /** A page that notes what must not happen: requests elsewhere, errors, messages on the console. */
-export async function openPage(browser, url, options = {}) {
+async function openPage(browser, url, { init, ...options }) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  if (init !== undefined) await context.addInitScript(init);
   const page = await context.newPage();
   const own = new URL(url).origin;
   const watch = { foreign: [], errors: [], requests: [] };
@@ -91,6 +123,12 @@ export async function waitForResult(page) {
   failed.catch(() => undefined);
   const first = await Promise.race([done.then(() => true), failed.then(() => false)]);
   if (!first) throw new Error(`the page says: ${await page.textContent('#message')}`);
+}
+
+/** Waits until so many tiles are done. */
+export async function waitForTiles(page, count) {
+  const enough = (n) => Number(document.getElementById('status-detail')?.dataset.tile) >= n;
+  await page.waitForFunction(enough, count, { timeout: ANALYSIS_MS, polling: 20 });
 }
 
 /** Clicks every save button; gives file names with their bytes. */

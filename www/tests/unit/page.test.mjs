@@ -2,30 +2,23 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { load } from '../lib/load.mjs';
 
-const { settingsAfter } = await load('recovery.ts');
 const { fromAddress } = await load('settings.ts');
 const { looksLikePicture } = await load('sniff.ts');
 const { number, whole, duration } = await load('format.ts');
-const { probe } = await load('worker/device.ts');
-const { entries } = await load('worker/weights.ts');
+const { probe } = await load('engine/device.ts');
+const { entries } = await load('engine/weights.ts');
 
-test('a worker that dies is followed by a smaller one, then the CPU, then the end', () => {
-  const asked = { device: 'auto', maxBufferMb: 0, models: 'm/' };
-  assert.deepEqual(settingsAfter(0, asked), asked);
-  assert.deepEqual(settingsAfter(1, asked), { ...asked, maxBufferMb: 64 });
-  assert.deepEqual(settingsAfter(1, { ...asked, maxBufferMb: 96 }), { ...asked, maxBufferMb: 48 });
-  assert.deepEqual(settingsAfter(2, asked), { ...asked, device: 'cpu' });
-  assert.equal(settingsAfter(3, asked), undefined);
-});
-
-test('the address chooses device, buffer cap and demo', () => {
-  assert.deepEqual(fromAddress(''), { device: 'auto', maxBufferMb: 0, demo: undefined, model: undefined });
-  const asked = fromAddress('?device=gpu&maxBufferMB=64&demo=40');
+test('the address chooses device, buffer cap, workers and demo', () => {
+  const nothing = { device: 'auto', maxBufferMb: 0, workers: 0, demo: undefined, model: undefined };
+  assert.deepEqual(fromAddress(''), nothing);
+  const asked = fromAddress('?device=gpu&maxBufferMB=64&workers=2&demo=40');
   assert.equal(asked.device, 'gpu');
   assert.equal(asked.maxBufferMb, 64);
+  assert.equal(asked.workers, 2);
   assert.equal(asked.demo.pieceMm, 40);
   assert.equal(fromAddress('?demo').demo.pieceMm, 0);
-  assert.deepEqual(fromAddress('?device=abacus&maxBufferMB=-3'), { device: 'auto', maxBufferMb: 0, demo: undefined, model: undefined });
+  assert.equal(fromAddress('?workers=1000').workers, 16);
+  assert.deepEqual(fromAddress('?device=abacus&maxBufferMB=-3&workers=0.5'), nothing);
 });
 
 test('pictures are told from volumes by content', () => {
@@ -49,10 +42,9 @@ const gpu = (info, features = ['timestamp-query']) => ({
 });
 
 test('a real GPU is taken, everything else is the CPU with its reason', async () => {
-  const settings = { device: 'auto', maxBufferMb: 0, models: '' };
-  const reason = async (api, asked = settings) => (await probe(api, asked)).reason?.code;
-  assert.deepEqual(await probe(gpu({}), settings), { device: 'gpu' });
-  assert.equal(await reason(gpu({}), { ...settings, device: 'cpu' }), 'asked');
+  const reason = async (api, choice = 'auto') => (await probe(api, choice)).reason?.code;
+  assert.deepEqual(await probe(gpu({}), 'auto'), { device: 'gpu' });
+  assert.equal(await reason(gpu({}), 'cpu'), 'asked');
   assert.equal(await reason(undefined), 'no-webgpu');
   assert.equal(await reason(gpu(null)), 'no-adapter');
   assert.equal(await reason({ requestAdapter: () => Promise.reject(new Error('lost')) }), 'no-adapter');
@@ -63,9 +55,8 @@ test('a real GPU is taken, everything else is the CPU with its reason', async ()
 });
 
 test('an explicit wish takes a software adapter, but not one that the engine cannot use', async () => {
-  const settings = { device: 'gpu', maxBufferMb: 0, models: '' };
-  assert.deepEqual(await probe(gpu({ architecture: 'swiftshader' }), settings), { device: 'gpu' });
-  assert.equal((await probe(gpu({}, []), settings)).device, 'cpu');
+  assert.deepEqual(await probe(gpu({ architecture: 'swiftshader' }), 'gpu'), { device: 'gpu' });
+  assert.equal((await probe(gpu({}, []), 'gpu')).device, 'cpu');
 });
 
 test('the manifest gives files, sizes and checksums', () => {

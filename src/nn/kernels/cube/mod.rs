@@ -381,7 +381,7 @@ pub fn conv_transposed_packed<R: CubeRuntime>(
     let t = Operands::new([x, codes, scale, bias], residual, out_shape, lengths);
     let tile = TransposedTile {
         channels: co.min(4) as u32,
-        cells: plan::CELLS.min(g.output[1] as u32),
+        cells: plan::cells().min(g.output[1] as u32),
         stage: if plan::software() { 0 } else { plan::STAGE },
         activation,
     };
@@ -426,9 +426,10 @@ pub fn settle<R: CubeRuntime>(
     let statistics = new(Shape::from([planes, 2]));
     let out = new(shape);
     let lanes = if length % 4 == 0 { 4 } else { 1 };
-    let vectors = total / lanes;
-    // SAFETY: the kernels mask what is beyond `planes`, `length` and `vectors`, which are the
-    // sizes that the buffers above were made with.
+    let vectors = length / lanes;
+    let groups = planes * vectors.div_ceil((norm::THREADS * norm::VECTORS) as usize);
+    // SAFETY: the kernels mask what is beyond `planes`, `length` and `pieces`, which are
+    // what the buffers above were made with.
     unsafe {
         norm::measure::launch_unchecked(
             &x.client,
@@ -452,15 +453,15 @@ pub fn settle<R: CubeRuntime>(
         );
         norm::apply::launch_unchecked(
             &x.client,
-            fold(vectors.div_ceil(norm::THREADS as usize), 1),
+            fold(groups, 1),
             CubeDim::new_1d(norm::THREADS),
             lanes,
             x.clone().into_array_arg(),
             statistics.into_array_arg(),
             slope.into_array_arg(),
             out.clone().into_array_arg(),
+            planes as u32,
             vectors as u32,
-            (length / lanes) as u32,
         );
     }
     out

@@ -6,8 +6,12 @@
 
 use cubecl::prelude::*;
 
-/// Threads of a workgroup of [`measure`].
+/// Threads of a workgroup.
 pub(super) const THREADS: u32 = 256;
+/// Values that a thread of [`measure`] reads at once.
+const RUN: u32 = 8;
+/// Vectors of a thread of [`apply`].
+pub(super) const VECTORS: u32 = 4;
 
 /// Count, mean and sum of squared deviations of some values.
 #[derive(CubeType, Clone, Copy)]
@@ -57,12 +61,35 @@ pub(super) fn measure(
     };
     let mut at = start + unit;
     while at < end {
-        let value = x[(base + at) as usize];
-        own.count += 1.0f32;
-        let apart = value - own.mean;
-        own.mean += apart / own.count;
-        own.squares += apart * (value - own.mean);
-        at += THREADS;
+        let mut count = 0.0f32;
+        let mut sum = 0.0f32;
+        let mut values = Sequence::<f32>::new();
+        #[unroll]
+        for i in 0..RUN {
+            let from = at + comptime!(i * THREADS);
+            let value = x[(base + select(from < end, from, at)) as usize];
+            count += select(from < end, 1.0f32, 0.0f32);
+            sum += select(from < end, value, 0.0f32);
+            values.push(value);
+        }
+        let mean = sum / count;
+        let mut squares = 0.0f32;
+        #[unroll]
+        for i in 0..RUN {
+            let apart = *values.index(i as usize) - mean;
+            let known = at + comptime!(i * THREADS) < end;
+            squares += select(known, apart * apart, 0.0f32);
+        }
+        let run = Moments {
+            count,
+            mean,
+            squares,
+        };
+        let both = merge(own, run);
+        own.count = both.count;
+        own.mean = both.mean;
+        own.squares = both.squares;
+        at += comptime!(RUN * THREADS);
     }
     counts[unit as usize] = own.count;
     means[unit as usize] = own.mean;
@@ -133,24 +160,35 @@ pub(super) fn finish(
     statistics[(2 * plane + 1) as usize] = 1.0f32 / Sqrt::sqrt(all.squares / all.count + epsilon);
 }
 
-/// out = p > 0 ? p : slope·p with p = (x − mean)·rate. `length` counts vectors of a plane.
+/// out = p > 0 ? p : slope·p with p = (x − mean)·rate. Every plane has workgroups of its own;
+/// `length` counts the vectors of a plane.
 #[cube(launch_unchecked)]
 pub(super) fn apply<N: Size>(
     x: &Array<Vector<f32, N>>,
     statistics: &Array<f32>,
     slope: &Array<f32>,
     out: &mut Array<Vector<f32, N>>,
-    total: u32,
+    planes: u32,
     length: u32,
 ) {
-    let at = (CUBE_POS_Z * CUBE_COUNT_X + CUBE_POS_X) * CUBE_DIM_X + UNIT_POS_X;
-    if at >= total {
+    let groups = (length + comptime!(THREADS * VECTORS - 1)) / comptime!(THREADS * VECTORS);
+    let group = CUBE_POS_Z * CUBE_COUNT_X + CUBE_POS_X;
+    let plane = group / groups;
+    if plane >= planes {
         terminate!();
     }
-    let plane = at / length;
     let mean = Vector::new(statistics[(2 * plane) as usize]);
     let rate = Vector::new(statistics[(2 * plane + 1) as usize]);
-    let value = (x[at as usize] - mean) * rate;
+    let slope = Vector::new(slope[0]);
     let zero = Vector::new(0.0f32);
-    out[at as usize] = max(value, zero) + Vector::new(slope[0]) * min(value, zero);
+    let first = group % groups * comptime!(THREADS * VECTORS) + UNIT_POS_X;
+    #[unroll]
+    for i in 0..VECTORS {
+        let at = first + comptime!(i * THREADS);
+        if at < length {
+            let at = (plane * length + at) as usize;
+            let value = (x[at] - mean) * rate;
+            out[at] = max(value, zero) + slope * min(value, zero);
+        }
+    }
 }

@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) const THREADS: u32 = 64;
 /// Output rows of a thread of the depthwise kernel.
 pub(super) const DEPTHWISE_ROWS: u32 = 4;
-/// Cells of a thread of the transposed kernel.
-pub(super) const CELLS: u32 = 2;
 /// Input channels whose weights a workgroup unpacks together.
 pub(super) const STAGE: u32 = 8;
 /// Fewest values of a piece of a plane in the statistics.
-pub(super) const PIECE: usize = 4096;
+pub(super) const PIECE: usize = 8192;
 /// Most pieces of a plane.
 pub(super) const MOST_PIECES: usize = 64;
 
@@ -28,6 +26,11 @@ pub fn assume_software(software: bool) {
 
 pub(super) fn software() -> bool {
     SOFTWARE.load(Ordering::Relaxed)
+}
+
+/// Cells of a thread of the transposed kernel.
+pub(super) fn cells() -> u32 {
+    if software() { 4 } else { 2 }
 }
 
 /// How a convolution is computed.

@@ -1,5 +1,5 @@
 /** Which device the engine gets: looked at in JavaScript first, because the engine can't survive a bad one. */
-import type { CpuReason, EngineSettings } from '../protocol.ts';
+import type { CpuReason, DeviceChoice } from '../protocol.ts';
 
 export type Probe = { device: 'gpu' } | { device: 'cpu'; reason: CpuReason };
 
@@ -7,8 +7,8 @@ export type Probe = { device: 'gpu' } | { device: 'cpu'; reason: CpuReason };
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|software|microsoft basic render|\bwarp\b/i;
 
 /** A software adapter is a slow CPU: our own CPU path is about ten times faster there. */
-export async function probe(gpu: GPU | undefined, settings: EngineSettings): Promise<Probe> {
-  if (settings.device === 'cpu') return { device: 'cpu', reason: { code: 'asked' } };
+export async function probe(gpu: GPU | undefined, choice: DeviceChoice): Promise<Probe> {
+  if (choice === 'cpu') return { device: 'cpu', reason: { code: 'asked' } };
   if (gpu === undefined) return { device: 'cpu', reason: { code: 'no-webgpu' } };
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
   if (adapter === null) return { device: 'cpu', reason: { code: 'no-adapter' } };
@@ -16,7 +16,7 @@ export async function probe(gpu: GPU | undefined, settings: EngineSettings): Pro
   const name = adapterName(adapter.info);
   // Without timestamps the engine's GPU runtime panics, so not even an explicit wish helps.
   if (!adapter.features.has('timestamp-query')) return { device: 'cpu', reason: { code: 'no-timestamps', name } };
-  if (settings.device === 'gpu') return { device: 'gpu' };
+  if (choice === 'gpu') return { device: 'gpu' };
   if (adapter.info.isFallbackAdapter || SOFTWARE.test(name)) return { device: 'cpu', reason: { code: 'software', name } };
   return { device: 'gpu' };
 }

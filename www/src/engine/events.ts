@@ -1,0 +1,34 @@
+/** What the page hears of the engine. */
+import type { CpuReason, DeviceInfo, NamedBytes, ScanInfo, Stage } from '../protocol.ts';
+import type { Recovery } from './ladder.ts';
+
+export interface OpenedDevice extends DeviceInfo {
+  workers: number;
+  /** Set where the CPU was taken. */
+  reason?: CpuReason;
+}
+
+export type EngineEvent =
+  | { type: 'device'; version: string; device: OpenedDevice }
+  | { type: 'demo'; file: NamedBytes }
+  /** The case Worker reads the file. */
+  | { type: 'reading' }
+  | { type: 'info'; info: ScanInfo }
+  | { type: 'weights'; done: number; total: number; cached: boolean }
+  | { type: 'prepare'; fraction: number }
+  /** `done` are the tiles kept from before a restart. */
+  | { type: 'plan'; labels: string[]; done: number[] }
+  | { type: 'tile-start'; index: number }
+  /** Its Worker is gone; the tile will be started again. */
+  | { type: 'tile-lost'; index: number }
+  | { type: 'tile'; index: number }
+  | { type: 'finishing' }
+  | { type: 'result'; report: string; files: NamedBytes[] }
+  /** A Worker died. Unless the recovery is `stop`, the work goes on. */
+  | { type: 'died'; cause: string; recovery: Recovery; kept: number; worker: 'case' | 'compute' }
+  /** The work can't be done and trying again would not change that. */
+  | { type: 'failed'; stage: Stage; message: string };
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
