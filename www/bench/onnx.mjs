@@ -19,7 +19,7 @@ function fold(g, base, count, x) {
   return x;
 }
 
-/** lite0.rs: kernel, stride of the first block, expansion, output channels, blocks; f2…f5 are taken behind `tap`. */
+/** lite0.rs: stride of a stage's first block, and blocks; f2…f5 are taken behind the stages with `tap`. */
 const STAGES = [
   { stride: 1, blocks: 1 },
   { stride: 2, blocks: 2, tap: true },
@@ -127,8 +127,8 @@ function evenInputs(g, x) {
 }
 
 function classes(g, { config: { side } }, webgpu) {
-  const x0 = g.input('input', [1, INPUTS, side, side]);
-  const levels = [double(g, 'inc', webgpu ? evenInputs(g, x0) : x0)];
+  const input = g.input('input', [1, INPUTS, side, side]);
+  const levels = [double(g, 'inc', webgpu ? evenInputs(g, input) : input)];
   for (let i = 0; i < 4; i += 1) {
     const pooled = g.node('MaxPool', [levels[i]], { kernel_shape: [2, 2], strides: [2, 2] });
     levels.push(double(g, `down.${i}`, pooled));

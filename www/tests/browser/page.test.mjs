@@ -29,7 +29,8 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
     // The worker is alive after all of them: the demo case still opens and is analysed.
     await page.click('.scan-bar [data-action="demo"]');
     await page.waitForSelector('#message', { state: 'hidden' });
-    await page.waitForFunction(() => document.getElementById('file-info').textContent.includes('×'), null, { timeout: SAID_MS });
+    // A whole chest takes a while to make where other work runs beside.
+    await page.waitForFunction(() => document.getElementById('file-info').textContent.includes('×'), null, { timeout: 5 * SAID_MS });
     await page.click('#cancel');
     await page.waitForSelector('#analyse:not([hidden])');
     assert.deepEqual(watch.foreign, []);

@@ -214,6 +214,24 @@ impl Plan {
         self.axes.iter().map(count).product()
     }
 
+    /// Cuts the positions into blocks of nearly equal size, whose canvases have about `budget`
+    /// values.
+    pub(super) fn blocks(&self, budget: usize) -> Vec<Block> {
+        let extent = [0, 1].map(|a| self.axes[a].positions(0));
+        let block = self.block(budget);
+        let counts: [usize; 2] = std::array::from_fn(|a| extent[a].div_ceil(block[a]));
+        let cut = |a: usize, i: usize| extent[a] * i / counts[a];
+        let blocks = (0..counts[0] * counts[1]).map(|index| {
+            let place = [index / counts[1], index % counts[1]];
+            let start: [usize; 2] = std::array::from_fn(|a| cut(a, place[a]));
+            Block {
+                start,
+                extent: std::array::from_fn(|a| cut(a, place[a] + 1) - start[a]),
+            }
+        });
+        blocks.collect()
+    }
+
     /// Cuts the positions into blocks whose canvases have about `budget` values, with as little
     /// read twice as possible: depth and height of a block.
     pub(super) fn block(&self, budget: usize) -> [usize; 2] {
@@ -321,39 +339,71 @@ impl Layout {
         plan.sources * self.channel + self.row + SLACK
     }
 
-    /// Paints the canvas of a block from the planes of a group's channels.
+    /// How the canvas of the block that starts at `start` is painted.
+    pub(super) fn brush(&self, plan: &Plan, start: [usize; 2]) -> Brush {
+        let [z, y, x] = &plan.axes;
+        let mut rows = Vec::new();
+        // A plain canvas is copied at once.
+        for phase in phases(plan).filter(|_| !plan.is_plain()) {
+            for depth in 0..self.phase / self.plane {
+                let depth = z.row(start[0], depth, phase[0]);
+                for height in 0..self.plane / self.row {
+                    let height = y.row(start[1], height, phase[1]);
+                    rows.push(depth.zip(height).map(|(depth, height)| Stroke {
+                        from: (depth * y.source + height) * x.source + x.phases[phase[2]],
+                        count: x.values(phase[2]).min(self.row - x.low),
+                    }));
+                }
+            }
+        }
+        Brush {
+            rows,
+            step: x.step_in,
+            low: x.low,
+            start: start[1],
+        }
+    }
+
+    /// Paints a canvas from the planes of a group's channels.
     #[inline(always)]
     pub(super) fn paint<S: Simd>(
         &self,
         s: S,
         plan: &Plan,
-        block: Block,
+        brush: &Brush,
         source: &[f32],
         canvas: &mut [f32],
     ) {
-        let [z, y, x] = &plan.axes;
         let pixels = plan.source_plane();
-        let mut planes = canvas.chunks_exact_mut(self.channel.max(1));
-        for (channel, source) in planes.by_ref().zip(source.chunks_exact(pixels.max(1))) {
+        // A vector may end behind its row: what it overwrites is painted later.
+        assert!(canvas.len() >= plan.sources * self.channel + self.row + S::LANES);
+        for channel in 0..plan.sources {
+            let source = &source[channel * pixels..][..pixels];
+            let to = &mut canvas[channel * self.channel..];
             if plan.is_plain() {
-                let rows = &source[block.start[1] * x.source..][..channel.len()];
-                copy_row(s, rows, channel);
+                let rows = &source[brush.start..][..self.channel];
+                // SAFETY: as long as each other, with room behind the canvas.
+                unsafe { copy(s, rows.as_ptr(), to.as_mut_ptr(), rows.len(), 1, false) };
                 continue;
             }
-            let mut rows = channel.chunks_exact_mut(self.row);
-            for phase in phases(plan) {
-                for depth in 0..block.extent[0] + z.reach {
-                    let from = z.row(block.start[0], depth, phase[0]);
-                    for height in 0..block.extent[1] + y.reach {
-                        let Some(row) = rows.next() else { return };
-                        let from = from.zip(y.row(block.start[1], height, phase[1]));
-                        let Some((depth, height)) = from else {
-                            row.fill(0.0);
-                            continue;
-                        };
-                        let from = &source[(depth * y.source + height) * x.source..][..x.source];
-                        paint_row(s, x, phase[2], from, row);
+            let mut to = to.as_mut_ptr();
+            for stroke in &brush.rows {
+                let drawn = stroke.as_ref().filter(|stroke| stroke.count > 0);
+                // SAFETY: the row and a vector behind it are inside the canvas; the strokes are
+                // inside the source, which the slice makes sure of.
+                unsafe {
+                    match drawn {
+                        None => clear(s, to, self.row),
+                        Some(&Stroke { from, count }) => {
+                            let more = from + (count - 1) * brush.step + 1 < source.len();
+                            let from = &source[from..][..(count - 1) * brush.step + 1];
+                            clear(s, to, brush.low);
+                            copy(s, from.as_ptr(), to.add(brush.low), count, brush.step, more);
+                            let end = brush.low + count;
+                            clear(s, to.add(end), self.row - end);
+                        }
                     }
+                    to = to.add(self.row);
                 }
             }
         }
@@ -362,53 +412,71 @@ impl Layout {
     }
 }
 
+/// What is on each row of a canvas, the same for every channel.
+pub(super) struct Brush {
+    rows: Vec<Option<Stroke>>,
+    step: usize,
+    low: usize,
+    /// Where a plain canvas starts in the source.
+    start: usize,
+}
+
+/// Source values on a row.
+struct Stroke {
+    from: usize,
+    count: usize,
+}
+
 /// Every phase of a plan, in the order of the canvas.
 fn phases(plan: &Plan) -> impl Iterator<Item = [usize; 3]> {
     let [d, h, w] = [0, 1, 2].map(|a| plan.axes[a].phases.len());
     (0..d * h * w).map(move |p| [p / (h * w), p / w % h, p % w])
 }
 
-/// One row: zeros, the source's values of the phase, zeros.
+/// Zeros from `to` on, `n` of them or up to a vector more.
+///
+/// # Safety
+/// `n` values and a vector are writable.
 #[inline(always)]
-fn paint_row<S: Simd>(s: S, x: &Axis, phase: usize, from: &[f32], row: &mut [f32]) {
-    let (first, step) = (x.phases[phase], x.step_in);
-    let count = x.values(phase).min(row.len() - x.low);
-    let (left, rest) = row.split_at_mut(x.low);
-    let (middle, right) = rest.split_at_mut(count);
-    for zero in left.iter_mut().chain(right) {
-        *zero = 0.0;
-    }
-    if count == 0 {
-        return;
-    }
-    match step {
-        1 => copy_row(s, &from[first..], middle),
-        2 => {
-            for (i, to) in middle.iter_mut().enumerate() {
-                *to = from[first + 2 * i];
-            }
-        }
-        _ => {
-            for (to, from) in middle.iter_mut().zip(from[first..].iter().step_by(step)) {
-                *to = *from;
-            }
-        }
+unsafe fn clear<S: Simd>(s: S, to: *mut f32, n: usize) {
+    for i in (0..n).step_by(S::LANES) {
+        // SAFETY: i < n.
+        unsafe { s.store(to.add(i), s.splat(0.0)) };
     }
 }
 
-/// Copies as much of `from` as `to` holds: rows are too short for a call.
+/// Copies every `step`-th value, `n` of them, and perhaps a vector of anything behind them;
+/// `more` tells whether the value behind the last can be read too.
+///
+/// # Safety
+/// `(n − 1)·step + 1` values are readable, and `n` and a vector writable.
 #[inline(always)]
-fn copy_row<S: Simd>(s: S, from: &[f32], to: &mut [f32]) {
-    let n = to.len();
-    assert!(from.len() >= n, "a row is too short");
-    let mut i = 0;
-    // SAFETY: i + LANES ≤ n, then the n − i values left.
+unsafe fn copy<S: Simd>(s: S, from: *const f32, to: *mut f32, n: usize, step: usize, more: bool) {
+    let last = n.saturating_sub(S::LANES);
+    let whole = n >= S::LANES;
+    // SAFETY: whole vectors end at n at the latest: the last overlaps the one before.
     unsafe {
-        while i + S::LANES <= n {
-            s.store(to.as_mut_ptr().add(i), s.load(from.as_ptr().add(i)));
-            i += S::LANES;
+        match step {
+            1 if whole => {
+                for i in (0..n).step_by(S::LANES) {
+                    let i = i.min(last);
+                    s.store(to.add(i), s.load(from.add(i)));
+                }
+            }
+            1 => s.store(to, s.load_first(from, n)),
+            2 if whole && more => {
+                for i in (0..n).step_by(S::LANES) {
+                    let i = i.min(last);
+                    let halves = [0, S::LANES].map(|half| from.add(2 * i + half));
+                    let halves = halves.map(|from| s.load(from));
+                    s.store(to.add(i), s.evens(halves[0], halves[1]));
+                }
+            }
+            _ => {
+                for i in 0..n {
+                    *to.add(i) = *from.add(i * step);
+                }
+            }
         }
-        let rest = s.load_first(from.as_ptr().add(i), n - i);
-        s.store_first(to.as_mut_ptr().add(i), rest, n - i);
     }
 }

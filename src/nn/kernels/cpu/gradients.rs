@@ -1,17 +1,22 @@
 //! Convolution as training calls it, and its gradients.
 //!
-//! The gradient by the input is a transposed convolution. The gradient by the weight is cut into
-//! tiles of whole output rows, whose receptive fields are copied into a column matrix
-//! `[ci·kd·kh·kw, positions]` that stays in cache; matrix products do the arithmetic.
+//! The gradient by the input is a transposed convolution. The gradient by the weight is summed in
+//! registers where planes are large ([`filters`]). Elsewhere it is cut into tiles of whole output
+//! rows, whose receptive fields are copied into a column matrix `[ci·kd·kh·kw, positions]` that
+//! stays in cache; matrix products do the arithmetic.
 
 use super::canvas::Plan;
-use super::packed::{Finish, Weight, arrange_for, arrange_transposed_for, sweep};
+use super::packed::{Finish, Weight, arrange_for, arrange_transposed_for};
 use super::simd::Level;
-use super::{Activation, Geometry, Shared, depthwise, parallel, threads};
+use super::sweep::sweep;
+use super::{Activation, Geometry, Shared, filters, parallel, threads};
 use gemm::Parallelism;
 
 /// Floats of one column tile: about 1 MiB, so that it stays in the second-level cache.
 const TILE_FLOATS: usize = 1 << 18;
+
+/// Positions from which on a plane's sums are worth their last additions across vectors.
+const LARGE_PLANE: usize = 450;
 
 /// Convolution: `x [n, ci, d, h, w]`, `weight [co, ci/groups, kd, kh, kw]` → `[n, co, d', h', w']`.
 pub fn conv(g: &Geometry, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
@@ -51,8 +56,8 @@ pub fn conv_weight_gradient(g: &Geometry, x: &[f32], grad: &[f32]) -> Vec<f32> {
     let k = gi * g.taps();
     let mut gw = vec![0.0; g.channels_out * k];
     let shared = Shared::new(&mut gw);
-    if g.is_depthwise() {
-        return depthwise::weight_gradient(g, x, grad);
+    if g.is_depthwise() || (g.taps() > 1 && g.output[1] * g.output[2] >= LARGE_PLANE) {
+        return filters::weight_gradient(Level::best(), g, x, grad);
     }
     // Workers take every so-many-th (sample, tile) and add into sums of their own.
     let tiles = tiles(g, gi);

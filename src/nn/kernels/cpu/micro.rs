@@ -80,10 +80,19 @@ pub(super) unsafe fn tile<S: Simd, const M: usize, const V: usize>(
     }
 }
 
+/// Starts of vectors that cover `n` values; the last overlaps the one before, or is alone and
+/// short.
+#[inline(always)]
+fn vectors<S: Simd>(n: usize) -> impl Iterator<Item = usize> {
+    let last = n.saturating_sub(S::LANES);
+    (0..n.div_ceil(S::LANES)).map(move |i| (i * S::LANES).min(last))
+}
+
 /// `to[i] = clamp(from[i] + residual[i])` for `n` values, whose residual may be null.
 ///
 /// # Safety
-/// The pointers cover `n` values each, `from` whole vectors of them; `to` overlaps nothing else.
+/// The pointers cover `n` values each, `from` at least a vector of them; `to` overlaps nothing
+/// else.
 #[inline(always)]
 pub(super) unsafe fn place<S: Simd>(
     s: S,
@@ -94,18 +103,45 @@ pub(super) unsafe fn place<S: Simd>(
     n: usize,
 ) {
     let (low, high) = (s.splat(range.0), s.splat(range.1));
-    let mut i = 0;
-    while i < n {
-        let left = (n - i).min(S::LANES);
-        // SAFETY: i + left ≤ n, and `from` has whole vectors.
+    for i in vectors::<S>(n) {
+        // SAFETY: the vector is inside the n values, or they are fewer than it has.
         unsafe {
             let mut y = s.load(from.add(i));
             if !residual.is_null() {
-                y = s.add(y, s.load_first(residual.add(i), left));
+                y = s.add(y, load_up_to(s, residual.add(i), n));
             }
-            s.store_first(to.add(i), s.min(high, s.max(low, y)), left);
+            store_up_to(s, to.add(i), s.min(high, s.max(low, y)), n);
         }
-        i += S::LANES;
+    }
+}
+
+/// A vector, or the first `n` of its values if there are no more.
+///
+/// # Safety
+/// A vector or `n` values at `from` are readable.
+#[inline(always)]
+unsafe fn load_up_to<S: Simd>(s: S, from: *const f32, n: usize) -> S::V {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        match n >= S::LANES {
+            true => s.load(from),
+            false => s.load_first(from, n),
+        }
+    }
+}
+
+/// A vector, or the first `n` of its values if there is no room for more.
+///
+/// # Safety
+/// A vector or `n` values at `to` are writable.
+#[inline(always)]
+unsafe fn store_up_to<S: Simd>(s: S, to: *mut f32, v: S::V, n: usize) {
+    // SAFETY: by the caller's promise.
+    unsafe {
+        match n >= S::LANES {
+            true => s.store(to, v),
+            false => s.store_first(to, v, n),
+        }
     }
 }
 
@@ -141,28 +177,36 @@ pub(super) unsafe fn place_apart(
     }
 }
 
-/// As [`place`], for pairs: values of `even` and `odd` in turn.
+/// As [`place`], for pairs: values of `even` and `odd` in turn, `n` of each.
 ///
 /// # Safety
 /// As for [`place`], `to` and `residual` covering `2·n` values.
 #[inline(always)]
-pub(super) unsafe fn place_pairs(
+pub(super) unsafe fn place_pairs<S: Simd>(
+    s: S,
     [even, odd]: [*const f32; 2],
     to: *mut f32,
     residual: *const f32,
     range: (f32, f32),
     n: usize,
 ) {
-    for i in 0..n {
-        // SAFETY: i < n.
+    let (low, high) = (s.splat(range.0), s.splat(range.1));
+    for i in vectors::<S>(n) {
+        // SAFETY: the 2·LANES values are inside the 2·n, or these are fewer.
         unsafe {
-            let (mut a, mut b) = (*even.add(i), *odd.add(i));
-            if !residual.is_null() {
-                a += *residual.add(2 * i);
-                b += *residual.add(2 * i + 1);
+            let pairs = s.zip(s.load(even.add(i)), s.load(odd.add(i)));
+            for (half, mut y) in pairs.into_iter().enumerate() {
+                let at = 2 * i + half * S::LANES;
+                let left = (2 * n).saturating_sub(half * S::LANES);
+                if left == 0 {
+                    break;
+                }
+                if !residual.is_null() {
+                    y = s.add(y, load_up_to(s, residual.add(at), left));
+                }
+                y = s.min(high, s.max(low, y));
+                store_up_to(s, to.add(at), y, left);
             }
-            to.add(2 * i).write(clamp(a, range));
-            to.add(2 * i + 1).write(clamp(b, range));
         }
     }
 }

@@ -6,13 +6,15 @@
 //! ([`gradients`]).
 
 mod canvas;
-mod depthwise;
+mod filters;
 mod gradients;
 mod micro;
 mod norm;
 mod packed;
 pub mod peak;
 mod simd;
+mod strip;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -36,15 +38,13 @@ fn parallel_with<T>(
     work: impl Fn(&mut T, usize) + Send + Sync,
 ) {
     #[cfg(not(target_arch = "wasm32"))]
-    {
+    if tasks > 1 && threads() > 1 {
         use rayon::prelude::*;
         (0..tasks).into_par_iter().for_each_init(start, work);
+        return;
     }
-    #[cfg(target_arch = "wasm32")]
-    {
-        let mut kept = start();
-        (0..tasks).for_each(|task| work(&mut kept, task));
-    }
+    let mut kept = start();
+    (0..tasks).for_each(|task| work(&mut kept, task));
 }
 
 /// Threads that [`parallel`] runs on.

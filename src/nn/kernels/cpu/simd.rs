@@ -13,6 +13,8 @@ pub(super) trait Simd: Copy {
     const LANES: usize;
     /// Most output channels of a tile.
     const ROWS: usize;
+    /// Most taps of a tile of weight gradients.
+    const TAPS: usize;
 
     fn splat(self, x: f32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
@@ -38,6 +40,11 @@ pub(super) trait Simd: Copy {
     /// # Safety
     /// `n ≤ LANES` values at `to` are writable.
     unsafe fn store_first(self, to: *mut f32, v: Self::V, n: usize);
+
+    /// Every second value of `a` and then `b`, from the first on.
+    fn evens(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The values of `a` and `b` in turn, in two vectors.
+    fn zip(self, a: Self::V, b: Self::V) -> [Self::V; 2];
 
     /// Vectors a row of the tiles of `rows` output channels, descending from as many as fit into
     /// the registers to 1.
@@ -85,7 +92,7 @@ pub(super) struct Plain;
 
 impl Plain {
     #[inline(always)]
-    fn zip(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
+    fn each(a: [f32; 4], b: [f32; 4], f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
         [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
     }
 }
@@ -94,6 +101,7 @@ impl Simd for Plain {
     type V = [f32; 4];
     const LANES: usize = 4;
     const ROWS: usize = 4;
+    const TAPS: usize = 3;
 
     #[inline(always)]
     fn splat(self, x: f32) -> [f32; 4] {
@@ -101,7 +109,7 @@ impl Simd for Plain {
     }
     #[inline(always)]
     fn add(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        Self::zip(a, b, |a, b| a + b)
+        Self::each(a, b, |a, b| a + b)
     }
     #[inline(always)]
     fn fma(self, a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
@@ -109,19 +117,27 @@ impl Simd for Plain {
         #[cfg(target_arch = "aarch64")]
         return std::array::from_fn(|i| a[i].mul_add(b[i], c[i]));
         #[cfg(not(target_arch = "aarch64"))]
-        self.add(Self::zip(a, b, |a, b| a * b), c)
+        self.add(Self::each(a, b, |a, b| a * b), c)
     }
     #[inline(always)]
     fn max(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        Self::zip(a, b, |a, b| if a > b { a } else { b })
+        Self::each(a, b, |a, b| if a > b { a } else { b })
     }
     #[inline(always)]
     fn min(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
-        Self::zip(a, b, |a, b| if a < b { a } else { b })
+        Self::each(a, b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
     fn sum(self, a: [f32; 4]) -> f32 {
         (a[0] + a[1]) + (a[2] + a[3])
+    }
+    #[inline(always)]
+    fn evens(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        [a[0], a[2], b[0], b[2]]
+    }
+    #[inline(always)]
+    fn zip(self, a: [f32; 4], b: [f32; 4]) -> [[f32; 4]; 2] {
+        [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> [f32; 4] {
@@ -171,6 +187,7 @@ mod wasm {
         type V = v128;
         const LANES: usize = 4;
         const ROWS: usize = 4;
+        const TAPS: usize = 3;
 
         #[inline(always)]
         fn splat(self, x: f32) -> v128 {
@@ -197,6 +214,17 @@ mod wasm {
         fn sum(self, a: v128) -> f32 {
             (f32x4_extract_lane::<0>(a) + f32x4_extract_lane::<1>(a))
                 + (f32x4_extract_lane::<2>(a) + f32x4_extract_lane::<3>(a))
+        }
+        #[inline(always)]
+        fn evens(self, a: v128, b: v128) -> v128 {
+            i32x4_shuffle::<0, 2, 4, 6>(a, b)
+        }
+        #[inline(always)]
+        fn zip(self, a: v128, b: v128) -> [v128; 2] {
+            [
+                i32x4_shuffle::<0, 4, 1, 5>(a, b),
+                i32x4_shuffle::<2, 6, 3, 7>(a, b),
+            ]
         }
         #[inline(always)]
         unsafe fn load(self, from: *const f32) -> v128 {
@@ -316,6 +344,7 @@ mod x86 {
         type V = __m512;
         const LANES: usize = 16;
         const ROWS: usize = 8;
+        const TAPS: usize = 9;
 
         vectors!(
             __m512,
@@ -331,6 +360,27 @@ mod x86 {
         fn sum(self, a: __m512) -> f32 {
             // SAFETY: `self` exists only where detection found the instructions.
             unsafe { _mm512_reduce_add_ps(a) }
+        }
+        #[inline(always)]
+        fn evens(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: as above.
+            unsafe {
+                let places =
+                    _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+                _mm512_permutex2var_ps(a, places, b)
+            }
+        }
+        #[inline(always)]
+        fn zip(self, a: __m512, b: __m512) -> [__m512; 2] {
+            // SAFETY: as above.
+            unsafe {
+                let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+                let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+                [
+                    _mm512_permutex2var_ps(a, low, b),
+                    _mm512_permutex2var_ps(a, high, b),
+                ]
+            }
         }
         #[inline(always)]
         unsafe fn load_first(self, from: *const f32, n: usize) -> __m512 {
@@ -369,6 +419,7 @@ mod x86 {
         type V = __m256;
         const LANES: usize = 8;
         const ROWS: usize = 4;
+        const TAPS: usize = 3;
 
         vectors!(
             __m256,
@@ -386,6 +437,26 @@ mod x86 {
             // SAFETY: `self` exists only where detection found the instructions.
             unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), a) };
             lanes.iter().sum()
+        }
+        #[inline(always)]
+        fn evens(self, a: __m256, b: __m256) -> __m256 {
+            // SAFETY: as above.
+            unsafe {
+                let pairs = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
+                let pairs = _mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(pairs));
+                _mm256_castpd_ps(pairs)
+            }
+        }
+        #[inline(always)]
+        fn zip(self, a: __m256, b: __m256) -> [__m256; 2] {
+            // SAFETY: as above.
+            unsafe {
+                let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                [
+                    _mm256_permute2f128_ps::<0x20>(low, high),
+                    _mm256_permute2f128_ps::<0x31>(low, high),
+                ]
+            }
         }
         #[inline(always)]
         unsafe fn load_first(self, from: *const f32, n: usize) -> __m256 {

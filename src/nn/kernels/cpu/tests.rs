@@ -1,8 +1,9 @@
 //! Every kernel, for every instruction set of this CPU, against plain loops in f64.
 
 use super::canvas::Plan;
-use super::packed::{arrange_for, arrange_transposed_for, sweep};
+use super::packed::{arrange_for, arrange_transposed_for};
 use super::simd::{Level, Plain};
+use super::sweep::sweep;
 use super::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -294,11 +295,9 @@ fn gradients_by_the_weight_match_plain_loops() {
         });
         let what = format!("{g:?} by weight");
         assert_close(&what, &conv_weight_gradient(&g, &x, &grad), &expected);
-        if g.is_depthwise() {
-            for level in levels() {
-                let found = depthwise::weight_gradient_for(level, &g, &x, &grad);
-                assert_close(&what, &found, &expected);
-            }
+        for level in levels() {
+            let found = filters::weight_gradient(level, &g, &x, &grad);
+            assert_close(&what, &found, &expected);
         }
     }
 }
