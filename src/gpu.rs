@@ -133,7 +133,7 @@ pub async fn open(forced: bool, max_buffer: u64) -> Result<Gpu, GpuError> {
         device: init_device(setup, options),
         name,
         software,
-        max_buffer: max_buffer.into(),
+        max_buffer,
         trouble,
     })
 }

@@ -169,11 +169,14 @@ fn memory(args: &MemoryArgs) -> Result<(), Box<dyn Error>> {
     super::segment::write(&path, manifest.to_json()?.as_bytes())
 }
 
+/// A network's name, one of its convolutions, and how often a run has it.
+type Counted = (String, Layer, usize);
+
 /// The different convolutions of the shipped networks, with how often each is run.
-fn shipped_layers(args: &LayersArgs) -> Result<Vec<(String, Layer, usize)>, Box<dyn Error>> {
+fn shipped_layers(args: &LayersArgs) -> Result<Vec<Counted>, Box<dyn Error>> {
     let folder = models_folder(args.models.as_deref())?;
     let manifest = read_manifest(&folder)?;
-    let mut found: Vec<(String, Layer, usize)> = Vec::new();
+    let mut found: Vec<Counted> = Vec::new();
     for network in [Network::Normnet, Network::Infnet, Network::Classes] {
         let Some(entry) = manifest
             .of_network(network)
