@@ -266,7 +266,7 @@ impl<B: Kernels> Engine<B> {
             (Network::Normnet, ..) => read(self.slab_logits(&entry.name, input)?).await,
             (Network::Infnet, Some(loaded), _) => {
                 let image = flat(3, loaded.side, "Inf-Net")?;
-                read(loaded.net.forward(image).prediction()).await
+                read(loaded.net.predict(image)).await
             }
             (Network::Classes, _, Some((net, side))) => {
                 read(net.forward(flat(6, *side, "the class network")?)).await
@@ -308,7 +308,7 @@ impl<B: Kernels> Engine<B> {
             let input = slices::network_input(&look.apply(grey), side);
             let input = TensorData::new(input, [1, 3, side, side]);
             let image = Tensor::<B, 4>::from_data(input, &self.device);
-            let logits = read(infnet.net.forward(image).prediction()).await?;
+            let logits = read(infnet.net.predict(image)).await?;
             let logits = Plane::from_fn([side; 2], |x, y| logits[y * side + x]);
             let logits = look.inverse().apply(&logits);
             for (sum, logit) in sum.iter_mut().zip(logits.data()) {

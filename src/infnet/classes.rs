@@ -7,12 +7,11 @@
 
 use crate::nn::Builder;
 use crate::nn::conv::{Conv2d, ConvShape, ConvUnit, Init};
-use crate::nn::kernels::{Activation, Kernels};
+use crate::nn::kernels::{Activation, Kernels, halve};
 use crate::nn::resize::{Align, scale};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::module::max_pool2d;
 use serde::{Deserialize, Serialize};
 
 /// What the class network is made of.
@@ -106,7 +105,7 @@ impl<B: Kernels> ClassesNet<B> {
         let mut levels = vec![self.inc.forward(x.clone())];
         let mut x = levels[0].clone();
         for down in &self.down {
-            x = down.forward(max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false));
+            x = down.forward(halve(x));
             levels.push(x.clone());
         }
         levels.pop();

@@ -255,6 +255,40 @@ impl<B: Kernels> InfNet<B> {
     /// [`InfNet::forward`], handing every named intermediate to `tap`.
     pub fn forward_tapped(&self, x: Tensor<B, 4>, tap: Tap<B>) -> Maps<B> {
         let [_, _, h, w] = x.dims();
+        let full = |map: Tensor<B, 4>| bilinear(map, [h, w], Align::Centers);
+        let small = self.strided(x, tap);
+        let maps = Maps {
+            global: full(small.global),
+            s5: full(small.s5),
+            s4: full(small.s4),
+            s3: full(small.s3),
+            s2: small.s2.map(full),
+            edge: full(small.edge),
+        };
+        for (name, map) in [
+            ("S_g", &maps.global),
+            ("S_5", &maps.s5),
+            ("S_4", &maps.s4),
+            ("S_3", &maps.s3),
+            ("S_e", &maps.edge),
+        ] {
+            tap(name, map);
+        }
+        if let Some(s2) = &maps.s2 {
+            tap("S_2", s2);
+        }
+        maps
+    }
+
+    /// The [prediction](Maps::prediction) of [`InfNet::forward`] alone.
+    pub fn predict(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [_, _, h, w] = x.dims();
+        let map = self.strided(x, &mut |_, _| {}).prediction();
+        bilinear(map, [h, w], Align::Centers)
+    }
+
+    /// The maps at the strides of the features that they come from.
+    fn strided(&self, x: Tensor<B, 4>, tap: Tap<B>) -> Maps<B> {
         let [f2, f3, f4, f5] = match &self.encoder {
             Encoder::Res2Net(encoder) => encoder.forward(x),
             Encoder::Lite0(encoder) => encoder.forward(x),
@@ -299,27 +333,13 @@ impl<B: Kernels> InfNet<B> {
             s2
         });
 
-        let full = |map: Tensor<B, 4>| bilinear(map, [h, w], Align::Centers);
-        let maps = Maps {
-            global: full(global),
-            s5: full(s5),
-            s4: full(s4),
-            s3: full(s3),
-            s2: s2.map(full),
-            edge: full(edge_logits),
-        };
-        for (name, map) in [
-            ("S_g", &maps.global),
-            ("S_5", &maps.s5),
-            ("S_4", &maps.s4),
-            ("S_3", &maps.s3),
-            ("S_e", &maps.edge),
-        ] {
-            tap(name, map);
+        Maps {
+            global,
+            s5,
+            s4,
+            s3,
+            s2,
+            edge: edge_logits,
         }
-        if let Some(s2) = &maps.s2 {
-            tap("S_2", s2);
-        }
-        maps
     }
 }

@@ -263,7 +263,12 @@ fn case_of(g: &Geometry, rng: &mut StdRng, kind: usize) -> Case {
         g.channels_out,
         outputs,
     ];
-    Case::new(rng, lengths, kind % 2 == 0, ACTIVATIONS[kind / 2 % 3])
+    Case::new(
+        rng,
+        lengths,
+        kind.is_multiple_of(2),
+        ACTIVATIONS[kind / 2 % 3],
+    )
 }
 
 fn convolutions<R: CubeRuntime>(device: &R::Device) {
@@ -309,7 +314,7 @@ fn any_layout<R: CubeRuntime>(device: &R::Device) {
 /// y[n, o, 2z + k − 1] += x[n, i, z]·w[i, o, k]
 fn transposed<R: CubeRuntime>(device: &R::Device) {
     let mut rng = StdRng::seed_from_u64(13);
-    for round in 0..12 {
+    for round in 0..12usize {
         let batch = rng.random_range(1..=2);
         let most = if round % 3 == 0 { 70 } else { 12 };
         let [ci, co] = [most, 20].map(|most| rng.random_range(1..=most));
@@ -327,7 +332,7 @@ fn transposed<R: CubeRuntime>(device: &R::Device) {
         let case = Case::new(
             &mut rng,
             lengths,
-            round % 2 == 0,
+            round.is_multiple_of(2),
             ACTIVATIONS[round / 2 % 3],
         );
         let mut sums = vec![0.0; batch * co * pixels];
@@ -406,10 +411,12 @@ fn settled<R: CubeRuntime>(device: &R::Device) {
 /// All of the above on one device.
 pub fn packed_kernels_match_plain_loops<R: CubeRuntime>(device: &R::Device) {
     settled::<R>(device);
-    for software in [false, true] {
-        cube::assume_software(software);
+    let software = cube::software();
+    for assumed in [false, true] {
+        cube::assume_software(assumed);
         transposed::<R>(device);
     }
+    cube::assume_software(software);
     any_layout::<R>(device);
     convolutions::<R>(device);
 }

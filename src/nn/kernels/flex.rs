@@ -4,6 +4,7 @@ use super::cpu::{self, Finish};
 use super::geometry::Geometry;
 use super::{Activation, Kernels, Normalized, PackedConv};
 use crate::nn::filter::PackedShape;
+use crate::nn::resize::Align;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
@@ -118,6 +119,19 @@ impl Kernels for Flex {
         };
         let y = run(&work.geometry, x.values(), codes, scale.values(), &finish);
         tensor(y, &work.shape)
+    }
+
+    fn resize(x: FlexTensor, size: [usize; 2], align: Align) -> FlexTensor {
+        let x = Dense::new(x);
+        let [n, c, h, w] = x.shape();
+        let resized = cpu::resize(n * c, [h, w], x.values(), size, align);
+        tensor(resized, &[n, c, size[0], size[1]])
+    }
+
+    fn halve(x: FlexTensor) -> FlexTensor {
+        let x = Dense::new(x);
+        let [n, c, h, w] = x.shape();
+        tensor(cpu::halve(n * c, [h, w], x.values()), &[n, c, h / 2, w / 2])
     }
 
     fn settle(x: FlexTensor, slope: FlexTensor, epsilon: f32) -> FlexTensor {

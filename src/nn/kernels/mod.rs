@@ -17,11 +17,13 @@ pub mod cube;
 
 use burn::tensor::TensorPrimitive;
 use burn::tensor::backend::Backend;
+use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, FloatTensor, IntTensor};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{Shape, Tensor, TensorData};
 use geometry::Geometry;
 
 use super::filter::{Packed, PackedShape};
+use super::resize::{self, Align};
 
 /// The activation that follows a normalisation or a folded convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -123,6 +125,26 @@ pub trait Kernels: Backend {
     /// with one slope `[1]`; inference only.
     fn settle(x: FloatTensor<Self>, slope: FloatTensor<Self>, epsilon: f32) -> FloatTensor<Self>;
 
+    /// Bilinear resizing of `x [n, c, h, w]`; see [`bilinear`](crate::nn::resize::bilinear).
+    ///
+    /// The default, two products with small matrices, has gradients on every backend; burn's own
+    /// interpolation has none on the CubeCL backends.
+    fn resize(x: FloatTensor<Self>, size: [usize; 2], align: Align) -> FloatTensor<Self> {
+        resize_by_products::<Self>(x, size, align)
+    }
+
+    /// 2 × 2 max pooling of `x [n, c, h, w]`.
+    fn halve(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        unwrap(max_pool2d(
+            wrap::<Self, 4>(x),
+            [2, 2],
+            [2, 2],
+            [0, 0],
+            [1, 1],
+            false,
+        ))
+    }
+
     /// Normalises `x [n, c, s]` over `n` and `s`, scales by `gamma [c]`, shifts by `beta [c]`,
     /// activates: batch norm in training, and instance norm on `[1, n·c, s]`.
     fn normalize(
@@ -195,6 +217,31 @@ pub(crate) fn unwrap<B: Backend, const D: usize>(x: Tensor<B, D>) -> FloatTensor
     x.into_primitive().tensor()
 }
 
+/// [`Kernels::resize`] as two small matrix products, rows then columns.
+fn resize_by_products<B: Backend>(
+    x: FloatTensor<B>,
+    size: [usize; 2],
+    align: Align,
+) -> FloatTensor<B> {
+    let x: Tensor<B, 4> = wrap::<B, 4>(x);
+    let [n, c, h, w] = x.dims();
+    let device = x.device();
+    let matrix = |input, output| {
+        let data = TensorData::new(resize::weights(input, output, align), [output, input]);
+        Tensor::<B, 2>::from_data(data, &device)
+    };
+    // Columns: [n·c·h, w] · [w, w'].
+    let x = x
+        .reshape([n * c * h, w])
+        .matmul(matrix(w, size[1]).transpose());
+    // Rows: [h', h] · [n·c, h, w'].
+    let rows = matrix(h, size[0])
+        .unsqueeze::<3>()
+        .expand([n * c, size[0], h]);
+    let y = rows.matmul(x.reshape([n * c, h, size[1]]));
+    unwrap(y.reshape([n, c, size[0], size[1]]))
+}
+
 /// [`Kernels::normalize`] out of burn's elementwise operations, for backends without a kernel.
 fn normalize_by_parts<B: Backend>(
     x: FloatTensor<B>,
@@ -261,6 +308,11 @@ pub fn conv_transpose3d<B: Kernels>(
         bias.map(unwrap),
         options,
     ))
+}
+
+/// 2 × 2 max pooling of `[n, c, h, w]`.
+pub fn halve<B: Kernels>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    wrap::<B, 4>(B::halve(unwrap(x)))
 }
 
 /// Convolution with 8-bit weights; see [`PackedConv`]. `x`, `residual` and the result are

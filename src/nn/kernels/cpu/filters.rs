@@ -5,7 +5,8 @@
 //! far apart as the canvas's, with zeros between them. A tile sums the products of a few output
 //! channels and taps in registers.
 
-use super::canvas::{Block, Brush, Layout, Plan};
+use super::canvas::{Brush, Layout};
+use super::plan::{Block, Plan};
 use super::simd::{Level, Simd, Work};
 use super::{Geometry, Shared, parallel_with, threads};
 
@@ -27,9 +28,10 @@ pub(super) fn weight_gradient(level: Level, g: &Geometry, x: &[f32], grad: &[f32
         "gradient"
     );
     let values = plan.sources + plan.targets;
-    let blocks = plan.blocks(BLOCK_FLOATS * plan.sources / values.max(1));
+    let block = plan.block(BLOCK_FLOATS * plan.sources / values.max(1));
+    let blocks = [0, 1].map(|a: usize| plan.axes[a].positions(0).div_ceil(block[a]));
     // Each run of groups has workers, who share its blocks and add up sums of their own.
-    let jobs = plan.batch * blocks.len();
+    let jobs = plan.batch * blocks[0] * blocks[1];
     let runs = plan.groups.min(4 * threads());
     let workers = threads().div_ceil(runs).min(jobs).max(1);
     let mut sums = vec![0.0; workers * plan.groups * group];
@@ -40,7 +42,7 @@ pub(super) fn weight_gradient(level: Level, g: &Geometry, x: &[f32], grad: &[f32
         let first = worker * plan.groups + groups.start;
         level.run(Worker {
             plan: &plan,
-            blocks: &blocks,
+            blocks,
             jobs: (worker..jobs).step_by(workers),
             x,
             grad,
@@ -70,7 +72,8 @@ struct Scratch {
 /// Some blocks of some groups.
 struct Worker<'a, J> {
     plan: &'a Plan,
-    blocks: &'a [Block],
+    /// Blocks in depth and height.
+    blocks: [usize; 2],
     /// Samples and blocks.
     jobs: J,
     x: &'a [f32],
@@ -91,8 +94,9 @@ impl<J: Iterator<Item = usize>> Work for Worker<'_, J> {
         let size = self.sums.len() / self.groups.len().max(1);
         let mut known: Option<(usize, Layout, Brush, Vec<usize>)> = None;
         for job in self.jobs {
-            let (n, index) = (job / self.blocks.len(), job % self.blocks.len());
-            let block = self.blocks[index];
+            let blocks = self.blocks[0] * self.blocks[1];
+            let (n, index) = (job / blocks, job % blocks);
+            let block = plan.part(self.blocks, index);
             let (_, layout, brush, offsets) = match known.take() {
                 Some(same) if same.0 == index => known.insert(same),
                 _ => {

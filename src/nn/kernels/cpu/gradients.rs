@@ -5,8 +5,8 @@
 //! rows, whose receptive fields are copied into a column matrix `[ci·kd·kh·kw, positions]` that
 //! stays in cache; matrix products do the arithmetic.
 
-use super::canvas::Plan;
 use super::packed::{Finish, Weight, arrange_for, arrange_transposed_for};
+use super::plan::Plan;
 use super::simd::Level;
 use super::sweep::sweep;
 use super::{Activation, Geometry, Shared, filters, parallel, threads};

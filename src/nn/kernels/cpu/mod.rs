@@ -12,6 +12,9 @@ mod micro;
 mod norm;
 mod packed;
 pub mod peak;
+mod plan;
+mod sample;
+mod settle;
 mod simd;
 mod strip;
 mod sweep;
@@ -21,10 +24,12 @@ mod tests;
 use super::Activation;
 use super::geometry::Geometry;
 pub use gradients::{conv, conv_input_gradient, conv_weight_gradient};
-pub use norm::{normalize, normalize_gradient, settle};
+pub use norm::{normalize, normalize_gradient};
 pub use packed::{
     Finish, Weight, arrange, arrange_transposed, conv_packed, conv_transposed_packed,
 };
+pub use sample::{halve, resize};
+pub use settle::settle;
 
 /// Runs `work(0..tasks)`, on several threads where the platform has them.
 pub(crate) fn parallel(tasks: usize, work: impl Fn(usize) + Send + Sync) {

@@ -1,6 +1,6 @@
 //! Convolutions, plain and transposed, whose weights have been arranged before.
 
-use super::canvas::Plan;
+use super::plan::Plan;
 use super::simd::Level;
 use super::sweep::sweep;
 use super::{Activation, Geometry};

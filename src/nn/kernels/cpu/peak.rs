@@ -1,10 +1,10 @@
 //! What this processor can do at most, for the roofline: arithmetic from registers alone, and
 //! bytes from memory.
 
+use super::simd::{Level, Simd, Work};
 use super::{parallel, threads};
-use multiversion::multiversion;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// The two limits of a machine, on all threads that [`parallel`] uses.
@@ -16,42 +16,50 @@ pub struct Peak {
     pub bytes: f64,
 }
 
-/// Independent sums: enough to cover the latency of two units.
-const SUMS: usize = 16;
-/// Lanes of one sum.
-const LANES: usize = 16;
+/// Independent sums: enough to cover the latency of two units, few enough for 16 registers.
+const SUMS: usize = 12;
 /// Steps of one run of the arithmetic.
-const STEPS: usize = 400_000;
+const STEPS: usize = 4_000_000;
 /// Floats of the array that is read: beyond any cache.
 const FLOATS: usize = 1 << 27;
 
-/// Multiply-adds on sums that stay in registers.
-#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
-fn spin(factor: f32) -> f32 {
-    let mut sums = [[1.0f32; LANES]; SUMS];
-    for _ in 0..STEPS {
-        for sum in &mut sums {
-            for lane in sum.iter_mut() {
-                *lane = if cfg!(target_arch = "x86_64") {
-                    lane.mul_add(factor, factor)
-                } else {
-                    *lane * factor + factor
-                };
+/// Multiply-adds on sums that stay in registers; returns how many floating-point operations.
+struct Spin(f32);
+
+impl Work for Spin {
+    type Out = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> usize {
+        let factor = s.splat(self.0);
+        let mut sums = [factor; SUMS];
+        for _ in 0..STEPS {
+            for sum in &mut sums {
+                *sum = s.fma(*sum, factor, factor);
             }
         }
+        for sum in sums {
+            black_box(s.sum(sum));
+        }
+        STEPS * SUMS * S::LANES * 2
     }
-    sums.iter().flatten().sum()
 }
 
-#[multiversion(targets("x86_64+avx512f+avx2+fma", "x86_64+avx2+fma"))]
-fn total(values: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 4 * LANES];
-    for chunk in values.chunks_exact(4 * LANES) {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum += value;
+/// The sum of all values.
+struct Total<'a>(&'a [f32]);
+
+impl Work for Total<'_> {
+    type Out = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let mut sums = [s.splat(0.0); 4];
+        for chunk in self.0.chunks_exact(4 * S::LANES) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: inside the chunk.
+                *sum = s.add(*sum, unsafe { s.load(chunk.as_ptr().add(i * S::LANES)) });
+            }
         }
+        sums.into_iter().map(|sum| s.sum(sum)).sum()
     }
-    sums.iter().sum()
 }
 
 /// The best of three tries.
@@ -67,17 +75,22 @@ fn best(mut work: impl FnMut()) -> f64 {
 
 /// Measures both limits; takes about a second.
 pub fn measure() -> Peak {
-    let workers = threads();
-    let sink = AtomicU64::new(0);
-    let keep = |value: f32| {
-        sink.fetch_add(u64::from(value.to_bits()), Ordering::Relaxed);
-    };
-    let seconds = best(|| parallel(workers, |_| keep(spin(black_box(0.999)))));
-    let flops = (workers * STEPS * SUMS * LANES * 2) as f64 / seconds;
+    let (workers, level) = (threads(), Level::best());
+    let done = AtomicUsize::new(0);
+    let seconds = best(|| {
+        done.store(0, Ordering::Relaxed);
+        parallel(workers, |_| {
+            done.fetch_add(level.run(Spin(black_box(0.999))), Ordering::Relaxed);
+        });
+    });
+    let flops = done.into_inner() as f64 / seconds;
     let values = vec![1.0f32; FLOATS];
     let part = FLOATS / workers;
-    let seconds = best(|| parallel(workers, |w| keep(total(&values[w * part..][..part]))));
+    let seconds = best(|| {
+        parallel(workers, |w| {
+            black_box(level.run(Total(&values[w * part..][..part])));
+        });
+    });
     let bytes = (workers * part * size_of::<f32>()) as f64 / seconds;
-    black_box(sink.into_inner());
     Peak { flops, bytes }
 }

@@ -1,8 +1,9 @@
 //! One panel of output channels over the positions of a block: runs the tiles and stores them.
 
 use super::Activation;
-use super::canvas::{Block, Layout, Plan};
+use super::canvas::Layout;
 use super::micro::{Tile, place, place_apart, place_pairs, range};
+use super::plan::{Block, Plan};
 use super::simd::Simd;
 
 /// Most values of a row of a tile.

@@ -4,9 +4,10 @@
 //! of positions that stays in the second-level cache and, panel by panel, expands the weights to
 //! f32 and runs the tiles over the block's positions.
 
-use super::canvas::{Block, Layout, Plan};
+use super::canvas::Layout;
 use super::micro::range;
 use super::packed::{Finish, Panels, Weight};
+use super::plan::Plan;
 use super::simd::{Level, Simd, Work};
 use super::strip::{Class, Room, Strip, TILE_POSITIONS};
 use super::{Output, parallel_with, threads};
@@ -94,13 +95,11 @@ impl Cut {
         };
         let mut budget = CANVAS_FLOATS;
         let blocks = loop {
-            let mut block = plan.block(budget);
-            if plan.is_plain() {
-                block[1] = block[1].max(2 * TILE_POSITIONS);
-            }
+            let block = plan.block(budget);
             let blocks = [0, 1].map(|a| extent[a].div_ceil(block[a]));
             let positions = block[0] * block[1] * width;
-            if blocks[0] * blocks[1] >= wanted || positions < 8 * TILE_POSITIONS {
+            let small = positions < 8 * TILE_POSITIONS || block == [1, 1];
+            if small || blocks[0] * blocks[1] >= wanted {
                 break blocks;
             }
             budget /= 2;
@@ -116,29 +115,6 @@ impl Cut {
 
     fn tasks(&self, plan: &Plan) -> usize {
         plan.batch * self.runs * self.blocks[0] * self.blocks[1] * self.chunks
-    }
-
-    /// The block of a task.
-    fn block(&self, plan: &Plan, index: usize) -> Block {
-        let place = [index / self.blocks[1], index % self.blocks[1]];
-        let bounds: [_; 2] = std::array::from_fn(|a| {
-            let bound = |i| {
-                let all = plan.axes[a].positions(0);
-                match (
-                    all * i / self.blocks[a],
-                    plan.is_plain() && i < self.blocks[a],
-                ) {
-                    // Whole vectors.
-                    (bound, true) => bound & !15,
-                    (bound, false) => bound,
-                }
-            };
-            (bound(place[a]), bound(place[a] + 1))
-        });
-        Block {
-            start: bounds.map(|b| b.0),
-            extent: bounds.map(|b| b.1 - b.0),
-        }
     }
 }
 
@@ -172,7 +148,7 @@ impl<W: Weight> Work for Task<'_, W> {
         let (plan, cut) = (self.plan, self.cut);
         let (rest, chunk) = (self.task / cut.chunks, self.task % cut.chunks);
         let blocks = cut.blocks[0] * cut.blocks[1];
-        let block = cut.block(plan, rest % blocks);
+        let block = plan.part(cut.blocks, rest % blocks);
         let (n, run) = (rest / blocks / cut.runs, rest / blocks % cut.runs);
         let panels =
             self.panels.count * chunk / cut.chunks..self.panels.count * (chunk + 1) / cut.chunks;

@@ -1,7 +1,7 @@
 //! Every kernel, for every instruction set of this CPU, against plain loops in f64.
 
-use super::canvas::Plan;
 use super::packed::{arrange_for, arrange_transposed_for};
+use super::plan::Plan;
 use super::simd::{Level, Plain};
 use super::sweep::sweep;
 use super::*;
@@ -315,6 +315,9 @@ fn large_layers_match_plain_loops() {
         ([2, 4], 1, [8, 40, 40], [3, 3, 3], 2, 1),
         ([2, 2], 2, [1, 200, 260], [1, 5, 5], 1, 1),
         ([12, 2], 1, [1, 90, 80], [1, 3, 3], 1, 5),
+        // One row.
+        ([3, 2], 1, [1, 1, 9000], [1, 1, 3], 1, 1),
+        ([3, 2], 1, [1, 1, 9000], [1, 1, 1], 2, 1),
     ] {
         let padding: [usize; 3] = std::array::from_fn(|a| dilation * (kernel[a] - 1) / 2);
         let [ci, co] = channels;

@@ -79,7 +79,7 @@ pub(super) fn unpack_quad(word: i32) -> Quad {
 
 /// A copy in a register: otherwise each use reads the buffer of run-time arguments again.
 #[cube]
-#[allow(unused_mut)]
+#[allow(unused_mut, clippy::let_and_return)]
 pub(super) fn keep(value: u32) -> u32 {
     let mut copy = value;
     copy

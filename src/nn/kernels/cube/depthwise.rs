@@ -47,7 +47,7 @@ pub(super) fn depthwise(
     // Workgroups of one plane follow each other.
     let row_blocks = (g.out_h + comptime!(tile.rows - 1)) / tile.rows;
     let columns = g.out_d * row_blocks * g.out_w;
-    let groups = (columns + CUBE_DIM_X - 1) / CUBE_DIM_X;
+    let groups = (columns - 1) / CUBE_DIM_X + 1;
     let group = CUBE_POS_Z * CUBE_COUNT_X + CUBE_POS_X;
     let plane = group / groups;
     let index = group % groups * CUBE_DIM_X + UNIT_POS_X;

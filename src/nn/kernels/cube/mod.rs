@@ -25,7 +25,8 @@ pub use plan::{Plan, assume_software, plan, software};
 
 use super::{Kernels, PackedConv};
 use crate::nn::filter::PackedShape;
-use burn::tensor::ops::FloatTensor;
+use crate::nn::resize::Align;
+use burn::tensor::ops::{FloatTensor, InterpolateMode, InterpolateOptions, ModuleOps};
 
 /// The kernels of this module for a backend; without packed weights it runs burn's own.
 macro_rules! run_on {
@@ -53,6 +54,12 @@ macro_rules! run_on {
                     work.activation,
                     &work.shape,
                 )
+            }
+
+            fn resize(x: FloatTensor<Self>, size: [usize; 2], align: Align) -> FloatTensor<Self> {
+                let options = InterpolateOptions::new(InterpolateMode::Bilinear)
+                    .with_align_corners(align == Align::Corners);
+                <Self as ModuleOps<Self>>::interpolate(x, size, options)
             }
 
             fn settle(

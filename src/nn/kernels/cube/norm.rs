@@ -4,14 +4,20 @@
 //! mean and sum of squared deviations of what it has read; pairs of these merge without the
 //! cancellation of Σx² − (Σx)²/n (Chan, Golub & LeVeque 1979).
 
+use super::launch::{dense, fold};
+use super::plan::{MOST_PIECES, PIECE};
+use burn::tensor::Shape;
+use burn_cubecl::CubeRuntime;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 /// Threads of a workgroup.
-pub(super) const THREADS: u32 = 256;
+const THREADS: u32 = 256;
 /// Values that a thread of [`measure`] reads at once.
 const RUN: u32 = 8;
 /// Vectors of a thread of [`apply`].
-pub(super) const VECTORS: u32 = 4;
+const VECTORS: u32 = 4;
 
 /// Count, mean and sum of squared deviations of some values.
 #[derive(CubeType, Clone, Copy)]
@@ -37,13 +43,7 @@ fn merge(a: Moments, b: Moments) -> Moments {
 /// Moments of piece `CUBE_POS_Y` of plane `CUBE_POS_X + CUBE_POS_Z·CUBE_COUNT_X`: three floats at
 /// `partial[(plane·pieces + piece)·3]`.
 #[cube(launch_unchecked)]
-pub(super) fn measure(
-    x: &Array<f32>,
-    partial: &mut Array<f32>,
-    planes: u32,
-    length: u32,
-    piece: u32,
-) {
+fn measure(x: &Array<f32>, partial: &mut Array<f32>, planes: u32, length: u32, piece: u32) {
     let plane = CUBE_POS_Z * CUBE_COUNT_X + CUBE_POS_X;
     let unit = UNIT_POS_X;
     let mut counts = SharedMemory::<f32>::new(THREADS as usize);
@@ -126,7 +126,7 @@ pub(super) fn measure(
 
 /// Mean and 1/√(variance + ε) of each plane out of its pieces, one thread a plane.
 #[cube(launch_unchecked)]
-pub(super) fn finish(
+fn finish(
     partial: &Array<f32>,
     statistics: &mut Array<f32>,
     planes: u32,
@@ -163,7 +163,7 @@ pub(super) fn finish(
 /// out = p > 0 ? p : slope·p with p = (x − mean)·rate. Every plane has workgroups of its own;
 /// `length` counts the vectors of a plane.
 #[cube(launch_unchecked)]
-pub(super) fn apply<N: Size>(
+fn apply<N: Size>(
     x: &Array<Vector<f32, N>>,
     statistics: &Array<f32>,
     slope: &Array<f32>,
@@ -191,4 +191,72 @@ pub(super) fn apply<N: Size>(
             out[at] = max(value, zero) + slope * min(value, zero);
         }
     }
+}
+
+/// Instance norm without affine parameters, then PReLU with one shared slope `[1]`, on
+/// `x [n, c, …]`.
+///
+/// # Panics
+/// If the slope is not one number.
+pub fn settle<R: CubeRuntime>(
+    x: CubeTensor<R>,
+    slope: CubeTensor<R>,
+    epsilon: f32,
+) -> CubeTensor<R> {
+    let shape = x.meta.shape().clone();
+    let total = shape.num_elements();
+    let planes = shape[0] * shape[1];
+    let length = total / planes;
+    assert!(total <= i32::MAX as usize, "tensors are indexed in 32 bits");
+    let x = dense("the input", x, total);
+    let slope = dense("the slope", slope, 1);
+    let new = |shape: Shape| {
+        empty_device_contiguous_dtype(x.client.clone(), x.device.clone(), shape, x.dtype)
+    };
+    // Pieces of at least PIECE values.
+    let pieces = (length / PIECE).clamp(1, MOST_PIECES);
+    let piece = length.div_ceil(pieces);
+    let partial = new(Shape::from([planes, pieces, 3]));
+    let statistics = new(Shape::from([planes, 2]));
+    let out = new(shape);
+    let lanes = if length.is_multiple_of(4) { 4 } else { 1 };
+    let vectors = length / lanes;
+    let groups = planes * vectors.div_ceil((THREADS * VECTORS) as usize);
+    // SAFETY: the kernels mask what is beyond `planes`, `length` and `pieces`, which are
+    // what the buffers above were made with.
+    unsafe {
+        measure::launch_unchecked(
+            &x.client,
+            fold(planes, pieces),
+            CubeDim::new_1d(THREADS),
+            x.clone().into_array_arg(),
+            partial.clone().into_array_arg(),
+            planes as u32,
+            length as u32,
+            piece as u32,
+        );
+        finish::launch_unchecked(
+            &x.client,
+            fold(planes.div_ceil(THREADS as usize), 1),
+            CubeDim::new_1d(THREADS),
+            partial.into_array_arg(),
+            statistics.clone().into_array_arg(),
+            planes as u32,
+            pieces as u32,
+            epsilon,
+        );
+        apply::launch_unchecked(
+            &x.client,
+            fold(groups, 1),
+            CubeDim::new_1d(THREADS),
+            lanes,
+            x.clone().into_array_arg(),
+            statistics.into_array_arg(),
+            slope.into_array_arg(),
+            out.clone().into_array_arg(),
+            planes as u32,
+            vectors as u32,
+        );
+    }
+    out
 }

@@ -3,15 +3,17 @@
 //! The numbers here were chosen on a software adapter and by counting registers; they are what to
 //! tune on hardware.
 
+use super::super::Activation;
 use super::super::geometry::Geometry;
+use super::tiled::Tile;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Threads of a workgroup where no shared memory fixes them.
 pub(super) const THREADS: u32 = 64;
-/// Output rows of a thread of the depthwise kernel.
-pub(super) const DEPTHWISE_ROWS: u32 = 4;
 /// Input channels whose weights a workgroup unpacks together.
 pub(super) const STAGE: u32 = 8;
+/// Below this many positions a convolution is cut finer.
+const FEW_POSITIONS: usize = 4096;
 /// Fewest values of a piece of a plane in the statistics.
 pub(super) const PIECE: usize = 8192;
 /// Most pieces of a plane.
@@ -24,8 +26,17 @@ pub fn assume_software(software: bool) {
     SOFTWARE.store(software, Ordering::Relaxed);
 }
 
-pub(super) fn software() -> bool {
+/// Whether plans are for a software adapter.
+pub fn software() -> bool {
     SOFTWARE.load(Ordering::Relaxed)
+}
+
+/// Output rows of a thread of the depthwise kernel, for planes of `height` rows.
+pub(super) fn depthwise_rows(height: usize) -> u32 {
+    match height {
+        16.. => 8,
+        _ => height.next_power_of_two().min(4) as u32,
+    }
 }
 
 /// Cells of a thread of the transposed kernel.
@@ -63,8 +74,10 @@ pub enum Plan {
 pub fn plan(g: &Geometry, software: bool) -> Plan {
     let (inputs, outputs) = (g.channels_in, g.channels_out);
     if software || outputs < 16 || inputs < 4 {
-        // Software adapters pay for reads; GPUs for registers.
-        let most = if software { 8 } else { 4 };
+        // Software adapters pay for reads, which rows share unless they are apart; GPUs pay for
+        // registers.
+        let apart = g.stride[1] > 1 || g.dilation[1] > 1;
+        let most = if software && !apart { 8 } else { 4 };
         return Plan::Rows {
             channels: if outputs <= 4 { outputs as u32 } else { 8 },
             rows: g.output[1].next_power_of_two().min(most) as u32,
@@ -77,17 +90,86 @@ pub fn plan(g: &Geometry, software: bool) -> Plan {
         _ => 16,
     };
     let positions = g.batch * g.output.iter().product::<usize>();
-    let (channels, positions, unit) = match outputs {
-        ..=16 => (16, 128, [8, 4]),
+    let (channels, positions, unit) = match tile_channels(outputs) {
         // Few positions: smaller tiles for more workgroups.
-        _ if positions < 4096 => (32, 32, [4, 4]),
-        17..=32 => (32, 64, [8, 4]),
-        _ => (64, 64, [8, 4]),
+        c if positions < FEW_POSITIONS => (c.min(32), 32, [4, 4]),
+        16 => (16, 128, [8, 4]),
+        c => (c, 64, [8, 4]),
     };
     Plan::Tiled {
         channels,
         positions,
         depth,
         unit,
+    }
+}
+
+/// Output channels of a workgroup: the fewest computed for nothing, but small tiles gather the
+/// same inputs more often.
+fn tile_channels(outputs: usize) -> u32 {
+    let cost = |&(channels, dearer): &(usize, usize)| outputs.next_multiple_of(channels) * dearer;
+    let tiles = [(64, 20), (32, 22), (16, 27)];
+    tiles.iter().min_by_key(|t| cost(t)).map_or(64, |t| t.0) as u32
+}
+
+impl Plan {
+    /// The tile of a [`Plan::Tiled`].
+    ///
+    /// # Panics
+    /// For other plans, and if the parts of this one do not fit each other.
+    pub(super) fn tile(self, kernel: [u32; 3], activation: Activation) -> Tile {
+        let Plan::Tiled {
+            channels,
+            positions,
+            depth,
+            unit,
+        } = self
+        else {
+            panic!("{self:?} has no tile");
+        };
+        let tile = Tile {
+            kernel,
+            channels,
+            positions,
+            depth,
+            unit_channels: unit[0],
+            unit_positions: unit[1],
+            activation,
+        };
+        tile.check();
+        tile
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `tile` panics where a tile does not fit.
+    #[test]
+    fn every_plan_fits() {
+        for inputs in 1..=80 {
+            for outputs in 1..=330 {
+                for side in [1, 7, 44, 176] {
+                    let three = [1, 3, 3];
+                    let input = [1, side, side];
+                    let g = Geometry::new(
+                        1,
+                        inputs,
+                        outputs,
+                        1,
+                        input,
+                        three,
+                        [1; 3],
+                        [0, 1, 1],
+                        [1; 3],
+                    );
+                    if let plan @ Plan::Tiled { .. } = plan(&g, false) {
+                        plan.tile([1, 3, 3], Activation::None);
+                    }
+                    assert!(matches!(plan(&g, true), Plan::Rows { .. }));
+                }
+            }
+        }
     }
 }
