@@ -14,8 +14,10 @@ use crate::plane::Plane;
 use crate::training::{Progress, TrainError, to_file, write_atomically};
 use crate::weights::tensors::TensorFile;
 use burn::backend::Flex;
+use burn::module::Module;
 use burn::tensor::backend::Backend;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +63,27 @@ enum HeadArg {
     Paper,
 }
 
+/// What an ablation leaves out.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Without {
+    /// Edge attention.
+    Edge,
+    /// The parallel partial decoder.
+    Decoder,
+    /// Reverse attention.
+    Reverse,
+    /// The branch on f2.
+    Fine,
+    /// Orientations, warps and jitter.
+    Augment,
+    /// The weight of boundary pixels in the BCE.
+    Weighting,
+    /// Slices of healthy scans.
+    Clean,
+    /// The averaged weights.
+    Ema,
+}
+
 /// Arguments of `train infnet`.
 #[derive(Args)]
 pub struct InfnetArgs {
@@ -94,6 +117,9 @@ pub struct InfnetArgs {
     /// Seed of the run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// For ablations: leave out a part of the network or of the recipe; can be given repeatedly.
+    #[arg(long, value_enum)]
+    without: Vec<Without>,
     /// Hold back fold K of N (as K/N, from 0) and measure on it.
     #[arg(long)]
     fold: Option<String>,
@@ -164,6 +190,10 @@ pub struct SemiArgs {
     /// Seed of the run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Hold back fold K of N (as K/N, from 0) of the labelled slices, which the teacher has not
+    /// seen either, and measure on it.
+    #[arg(long)]
+    fold: Option<String>,
     /// Where to train.
     #[arg(long, value_enum, default_value = "cpu")]
     device: Device,
@@ -181,7 +211,7 @@ fn semi<B: TrainKernels>(args: &SemiArgs, device: &B::Device) -> Result<(), Box<
     config.shares = [0.4, 0.4, 0.2];
     // The student starts where the teacher is: gentler rates.
     config.rates = [1e-4, 4e-4];
-    let start = read_infnet(fresh::<B>(&config, device), &args.teacher)?;
+    let start = filled(fresh::<B>(&config, device), &args.teacher)?;
     let teacher = burn::module::AutodiffModule::valid(&start);
     let mut pseudo = semi::unlabelled(&args.data.join("semiseg/unlabelled"), args.stride)?;
     println!("labelling {} slices", pseudo.len());
@@ -190,23 +220,42 @@ fn semi<B: TrainKernels>(args: &SemiArgs, device: &B::Device) -> Result<(), Box<
     pseudo = pseudo
         .into_iter()
         .map(|sample| {
-            let p = semi::predict(&teacher, &sample.image, args.side, &looks, device);
+            let logits = semi::logits(&teacher, &sample.image, args.side, &looks, device);
+            let p = semi::probability(&logits, 1.0, sample.image.size());
             semi::pseudo_label(sample, &p)
         })
         .collect();
+    let (labelled, held_back) = hold_back(&args.data, args.fold.as_deref())?;
     let sources = Sources {
-        labelled: data::labelled(&args.data.join("semiseg/labelled"))?,
+        labelled,
         pseudo,
         clean: clean_slices(&args.data.join("ct"))?,
     };
     let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
     let file = to_file(&params::read(&net));
     write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
-    Ok(())
+    measure_both(&net, args.side, &held_back, &args.out, device)
+}
+
+/// The labelled slices, and those of the fold that is held back.
+fn hold_back(
+    data: &Path,
+    fold: Option<&str>,
+) -> Result<(Vec<Sample>, Vec<Sample>), Box<dyn Error>> {
+    let mut labelled = data::labelled(&data.join("semiseg/labelled"))?;
+    let mut held_back = Vec::new();
+    if let Some(text) = fold {
+        let (k, n) = parse_fold(text)?;
+        let (_, test) = data::fold(&labelled, k, n);
+        for i in test.into_iter().rev() {
+            held_back.push(labelled.remove(i));
+        }
+    }
+    Ok((labelled, held_back))
 }
 
 /// A network with the parameters of a training run's file.
-fn read_infnet<B: Backend>(net: InfNet<B>, path: &Path) -> Result<InfNet<B>, Box<dyn Error>> {
+fn filled<B: Backend, M: Module<B>>(net: M, path: &Path) -> Result<M, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
     let file = TensorFile::from_bytes(&path.to_string_lossy(), &bytes)?;
     Ok(params::fill(net, |name, shape| file.f32(name, shape))?)
@@ -331,6 +380,12 @@ pub struct NormnetArgs {
     /// Slabs a step, instead of the preset's.
     #[arg(long)]
     batch: Option<usize>,
+    /// Learning rate at the top of the schedule, instead of the preset's.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Start from the normnet-S.safetensors of this folder instead of from nothing.
+    #[arg(long)]
+    from: Option<PathBuf>,
     /// Where to train.
     #[arg(long, value_enum, default_value = "cpu")]
     device: Device,
@@ -357,16 +412,21 @@ fn normnet<B: TrainKernels>(args: &NormnetArgs, device: &B::Device) -> Result<()
             without: vec![left_out],
             steps: args.steps.unwrap_or(base.steps),
             batch: args.batch.unwrap_or(base.batch),
+            rate: args.rate.unwrap_or(base.rate),
             seed,
             ..base.clone()
         };
+        let weights = format!("normnet-{seed}.safetensors");
+        let mut start = normnet::train::fresh::<B>(&config, device);
+        if let Some(folder) = &args.from {
+            start = filled(start, &folder.join(&weights))?;
+        }
         let pixel = config.slabs.frame.spacing[0];
         let scans = normnet::data::read(&args.data.join("ct"), &config.without, pixel)?;
         let folder = args.out.join(format!("seed{seed}"));
-        let net = normnet::train::train::<B>(&config, &scans, &folder, device, &mut show)?;
+        let net = normnet::train::train::<B>(&config, &scans, start, &folder, device, &mut show)?;
         let file = to_file(&params::read(&net));
-        let path = args.out.join(format!("normnet-{seed}.safetensors"));
-        write_atomically(&path, &file.to_bytes()?)?;
+        write_atomically(&args.out.join(&weights), &file.to_bytes()?)?;
     }
     Ok(())
 }
@@ -384,6 +444,7 @@ fn parse_fold(text: &str) -> Result<(usize, usize), String> {
 }
 
 fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), Box<dyn Error>> {
+    let without = |part| args.without.contains(&part);
     let net = InfNetConfig {
         backbone: match args.backbone {
             BackboneArg::EfficientnetLite0 => Backbone::EfficientnetLite0,
@@ -395,20 +456,14 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
         },
         side: args.side,
         parts: Parts {
+            edge: !without(Without::Edge),
+            decoder: !without(Without::Decoder),
+            reverse: !without(Without::Reverse),
             logit_norm: matches!(args.preset, Preset::Paper),
-            fine: matches!(args.preset, Preset::Best),
-            ..Parts::default()
+            fine: matches!(args.preset, Preset::Best) && !without(Without::Fine),
         },
     };
-    let mut labelled = data::labelled(&args.data.join("semiseg/labelled"))?;
-    let mut held_back = Vec::new();
-    if let Some(text) = &args.fold {
-        let (k, n) = parse_fold(text)?;
-        let (_, test) = data::fold(&labelled, k, n);
-        for i in test.into_iter().rev() {
-            held_back.push(labelled.remove(i));
-        }
-    }
+    let (labelled, held_back) = hold_back(&args.data, args.fold.as_deref())?;
     let mut config = match args.preset {
         Preset::Paper => TrainConfig::paper(net, labelled.len()),
         Preset::Best => TrainConfig::best(net),
@@ -416,9 +471,16 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
     config.seed = args.seed;
     config.steps = args.steps.unwrap_or(config.steps);
     config.batch = args.batch.unwrap_or(config.batch);
+    if without(Without::Augment) {
+        config.augment = data::Augment::none();
+    }
+    config.weighted &= !without(Without::Weighting);
+    if without(Without::Ema) {
+        config.ema = 0.0;
+    }
     let clean = match args.preset {
-        Preset::Paper => Vec::new(),
-        Preset::Best => clean_slices(&args.data.join("ct"))?,
+        Preset::Best if !without(Without::Clean) => clean_slices(&args.data.join("ct"))?,
+        _ => Vec::new(),
     };
     let sources = Sources {
         labelled,
@@ -432,18 +494,31 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
     let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
     let file = to_file(&params::read(&net));
     write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
-    if !held_back.is_empty() {
-        let side = config.net.side;
-        for (file, looks) in [("held_back.json", 1), ("held_back_8_looks.json", 8)] {
+    measure_both(&net, config.net.side, &held_back, &args.out, device)
+}
+
+/// [`measure`] with one look, as in volumes, and with all eight, as for pictures.
+fn measure_both<B: Kernels>(
+    net: &InfNet<B>,
+    side: usize,
+    held_back: &[Sample],
+    folder: &Path,
+    device: &B::Device,
+) -> Result<(), Box<dyn Error>> {
+    for (file, looks) in [("held_back.json", 1), ("held_back_8_looks.json", 8)] {
+        if !held_back.is_empty() {
             let looks = &Orientation::ALL[..looks];
-            measure(&net, side, &held_back, looks, &args.out.join(file), device)?;
+            measure(net, side, held_back, looks, &folder.join(file), device)?;
         }
     }
     Ok(())
 }
 
-/// Both Dice figures of every held-back slice, probabilities averaged over the given orientations,
-/// to standard output and a JSON file.
+/// Temperatures whose toolbox figure is shown: its mean over thresholds rewards hard maps.
+const TEMPERATURES: [f32; 7] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1];
+
+/// Both Dice figures of every held-back slice, logits averaged over the given orientations, and
+/// the toolbox's by temperature, to standard output and a JSON file.
 fn measure<B: Kernels>(
     net: &InfNet<B>,
     side: usize,
@@ -454,25 +529,42 @@ fn measure<B: Kernels>(
 ) -> Result<(), Box<dyn Error>> {
     let (mut rows, mut cases) = (Vec::new(), Vec::new());
     for sample in samples {
-        let p = semi::predict(net, &sample.image, side, looks, device);
+        let logits = semi::logits(net, &sample.image, side, looks, device);
         let truth = sample.target.map(|v| u8::from(v > 128));
-        let dice = Confusion::at(p.data(), truth.data(), 0.5)?.dsc();
-        let curve = toolbox::measure(&toolbox::to_map(&p), &sample.target).dice;
-        let over_curve = curve.iter().sum::<f64>() / curve.len().max(1) as f64;
-        println!("{}  Dice {dice:.4}  toolbox {over_curve:.4}", sample.name);
-        rows.push([dice, over_curve]);
-        cases.push(
-            serde_json::json!({"name": sample.name, "dice": dice, "toolbox_dice": over_curve}),
+        let at = |temperature| semi::probability(&logits, temperature, sample.image.size());
+        let dice = Confusion::at(at(1.0).data(), truth.data(), 0.5)?.dsc();
+        let by_temperature = TEMPERATURES.map(|temperature| {
+            let curve = toolbox::measure(&toolbox::to_map(&at(temperature)), &sample.target).dice;
+            curve.iter().sum::<f64>() / curve.len().max(1) as f64
+        });
+        println!(
+            "{}  Dice {dice:.4}  toolbox {:.4}",
+            sample.name, by_temperature[0]
         );
+        cases.push(
+            json!({"name": sample.name, "dice": dice, "toolbox_dice": by_temperature.to_vec()}),
+        );
+        rows.push((dice, by_temperature));
     }
-    let mean = |i: usize| rows.iter().map(|r| r[i]).sum::<f64>() / rows.len().max(1) as f64;
-    let (dice, over_curve) = (mean(0), mean(1));
+    let mean = |values: &dyn Fn(&(f64, [f64; TEMPERATURES.len()])) -> f64| {
+        rows.iter().map(values).sum::<f64>() / rows.len().max(1) as f64
+    };
+    let dice = mean(&|r| r.0);
+    let curve: Vec<f64> = (0..TEMPERATURES.len()).map(|i| mean(&|r| r.1[i])).collect();
     println!(
-        "mean over {} held-back slices, {} looks: Dice at 0.5 {dice:.4}, toolbox {over_curve:.4}",
+        "mean over {} held-back slices, {} looks: Dice at 0.5 {dice:.4}",
         rows.len(),
         looks.len()
     );
-    let json = serde_json::json!({"mean_dice": dice, "toolbox_dice": over_curve, "cases": cases});
-    write_atomically(out, serde_json::to_string_pretty(&json)?.as_bytes())?;
+    for (temperature, value) in TEMPERATURES.iter().zip(&curve) {
+        println!("  toolbox at temperature {temperature}: {value:.4}");
+    }
+    let table = json!({
+        "mean_dice": dice,
+        "temperatures": TEMPERATURES.to_vec(),
+        "toolbox_dice": curve,
+        "cases": cases,
+    });
+    write_atomically(out, serde_json::to_string_pretty(&table)?.as_bytes())?;
     Ok(())
 }

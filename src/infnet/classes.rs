@@ -9,6 +9,7 @@ use crate::nn::Builder;
 use crate::nn::conv::{Conv2d, ConvShape, ConvUnit, Init};
 use crate::nn::kernels::{Activation, Kernels, halve};
 use crate::nn::resize::{Align, scale};
+use crate::plane::Plane;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -44,6 +45,23 @@ impl ClassesConfig {
 pub const INPUTS: usize = 6;
 /// Channels of the output, in this order.
 pub const LABELS: [&str; 3] = ["ground glass", "consolidation", "background"];
+
+/// Grey of the colours that classes are painted in: below is ground glass (red), above
+/// consolidation (green).
+const BETWEEN_CLASSES: u8 = 55;
+
+/// Labels (0 background, 1 ground glass, 2 consolidation) of a picture that holds them as they
+/// are, or in the labelled slices' colours turned to grey.
+pub fn painted(grey: &Plane<u8>) -> Plane<u8> {
+    match grey.data().iter().all(|&v| v <= 2) {
+        true => grey.clone(),
+        false => grey.map(|v| match v {
+            0 => 0,
+            v if v < BETWEEN_CLASSES => 1,
+            _ => 2,
+        }),
+    }
+}
 
 #[derive(Module, Debug)]
 struct Double<B: Backend> {

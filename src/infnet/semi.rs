@@ -11,7 +11,6 @@ use crate::grid::dilate;
 use crate::nn::kernels::Kernels;
 use crate::plane::Plane;
 use crate::training::TrainError;
-use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -73,34 +72,36 @@ pub fn unlabelled(folder: &Path, stride: usize) -> Result<Vec<Sample>, TrainErro
     Ok(kept)
 }
 
-/// The teacher's mean probability over the orientations, at the image's own size.
-pub fn predict<B: Kernels>(
+/// The network's mean logits over the orientations: a square of its side, turned as the image is.
+pub fn logits<B: Kernels>(
     net: &InfNet<B>,
     image: &Plane<u8>,
     side: usize,
     orientations: &[Orientation],
     device: &B::Device,
 ) -> Plane<f32> {
-    let mut sum = Plane::filled(0.0f32, image.size());
+    let mut sum = Plane::filled(0.0f32, [side; 2]);
     for orientation in orientations {
         let input = network_input(&orientation.apply(image), side);
         let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
-        let map = sigmoid(net.forward(input).prediction())
-            .into_data()
-            .convert::<f32>();
+        let map = net.predict(input).into_data().convert::<f32>();
         let values = map.to_vec::<f32>().unwrap_or_default();
         let square = Plane::from_fn([side; 2], |x, y| {
             values.get(y * side + x).copied().unwrap_or(0.0)
         });
-        let back = orientation
-            .inverse()
-            .apply(&square)
-            .resize_bilinear(image.size());
+        let back = orientation.inverse().apply(&square);
         for (total, value) in sum.data_mut().iter_mut().zip(back.data()) {
             *total += value / orientations.len() as f32;
         }
     }
     sum
+}
+
+/// The probabilities that logits mean at a temperature, at an image's size.
+pub fn probability(logits: &Plane<f32>, temperature: f32, size: [usize; 2]) -> Plane<f32> {
+    logits
+        .map(|v| 1.0 / (1.0 + (-v / temperature).exp()))
+        .resize_bilinear(size)
 }
 
 /// Turns a slice with its lung mask as target into one with the teacher's opinion as target.

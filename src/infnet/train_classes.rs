@@ -1,7 +1,7 @@
 //! Training the class network (SPEC A.15): BCE over three sigmoid channels, labels by nearest
 //! neighbour, the infection map as the doctor drew it.
 
-use super::classes::{ClassesConfig, ClassesNet};
+use super::classes::{ClassesConfig, ClassesNet, painted};
 use super::data::{Augment, Sample, Warp, grey, jitter, labelled, sample, sample_nearest};
 use super::loss::bce;
 use super::slices::{network_input, normalised};
@@ -67,24 +67,17 @@ pub struct ClassSample {
     pub labels: Plane<u8>,
 }
 
-/// Grey of the palette's colours: below is ground glass (red), above consolidation (green).
-const BETWEEN_CLASSES: u8 = 55;
-
 /// The labelled slices with their classes, from `images`, `infection` and `classes`.
 pub fn read(folder: &Path) -> Result<Vec<ClassSample>, TrainError> {
     labelled(folder)?
         .into_iter()
         .map(|slice| {
             let path = folder.join("classes").join(format!("{}.png", slice.name));
-            let painted = grey(&path)?;
-            if painted.size() != slice.image.size() {
+            let grey = grey(&path)?;
+            if grey.size() != slice.image.size() {
                 return Err(TrainError::data(&path, "is not its image's size"));
             }
-            let labels = painted.map(|v| match v {
-                0 => 0,
-                v if v < BETWEEN_CLASSES => 1,
-                _ => 2,
-            });
+            let labels = painted(&grey);
             Ok(ClassSample { slice, labels })
         })
         .collect()

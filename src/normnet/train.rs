@@ -99,16 +99,20 @@ fn loss<B: burn::tensor::backend::Backend>(
     (cross - dice + 1.0).mean()
 }
 
+/// A fresh network for training.
+pub fn fresh<B: TrainKernels>(config: &TrainConfig, device: &B::Device) -> NormNet<Autodiff<B>> {
+    NormNet::new(&mut Builder::training(config.seed, device), &config.net)
+}
+
 /// Trains one model and returns its averaged weights; resumes from `folder`'s checkpoint.
 pub fn train<B: TrainKernels>(
     config: &TrainConfig,
     scans: &[Scan],
+    start: NormNet<Autodiff<B>>,
     folder: &Path,
     device: &B::Device,
     report: &mut dyn FnMut(Progress),
 ) -> Result<NormNet<B>, TrainError> {
-    let start =
-        NormNet::<Autodiff<B>>::new(&mut Builder::training(config.seed, device), &config.net);
     let run = Run {
         steps: config.steps,
         ema: config.ema,

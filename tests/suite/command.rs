@@ -559,3 +559,80 @@ fn a_published_scan_gets_files_on_its_grid() {
         }
     }
 }
+
+/// Slices against truth made of the network's own masks: perfect as they are, hopeless inverted.
+#[test]
+fn slices_are_evaluated() {
+    let bench = Bench::new();
+    let hu = scan(&bench.phantom());
+    let [images, out, truth] = ["images", "out", "truth"].map(|n| bench.path(n));
+    fs::create_dir(&images).unwrap();
+    fs::create_dir(&truth).unwrap();
+    let slice = images.join("slice.png");
+    write_slice(&hu, &slice);
+    assert_code(&bench.segment(&[&slice], &out, &[]), 0);
+    let read = |name: &str| {
+        let bytes = fs::read(out.join(name)).unwrap();
+        picture::read(name, &bytes, &Limits::default()).unwrap()
+    };
+    let write = |image: &GrayImage| {
+        let path = truth.join("slice.png");
+        fs::write(&path, picture::write_png(&text(&path), image).unwrap()).unwrap();
+    };
+    let json = bench.path("table.json");
+    let svg = bench.path("curve.svg");
+    let evaluate = |options: &[&str]| {
+        let mut args = vec!["evaluate".to_string(), "infnet".into()];
+        let paths = [
+            ("--images", &images),
+            ("--truth", &truth),
+            ("--models", &bench.path("models")),
+            ("--json", &json),
+            ("--svg", &svg),
+        ];
+        for (name, path) in paths {
+            args.extend([name.to_string(), text(path)]);
+        }
+        args.extend(options.iter().map(|s| s.to_string()));
+        pleura(args)
+    };
+    let dice = |lesion: &str| {
+        let table: serde_json::Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+        table[lesion]["plain"]["dsc"].as_f64()
+    };
+
+    let map = read("slice_infnet.png");
+    let mask = |set: u8, other: u8| {
+        let mut image = map.clone();
+        image
+            .pixels_mut()
+            .for_each(|p| p.0[0] = if p.0[0] >= 128 { set } else { other });
+        image
+    };
+    write(&mask(255, 0));
+    assert_code(&evaluate(&[]), 0);
+    assert_eq!(dice("infection"), Some(1.0));
+    assert_eq!(dice("consolidation"), None, "not asked for");
+    assert!(text_of(&svg).contains("<polyline"));
+    write(&mask(0, 255));
+    assert_code(&evaluate(&["--protocol", "plain"]), 0);
+    assert_eq!(dice("infection"), Some(0.0));
+
+    write(&read("slice_classes.png"));
+    assert_code(&evaluate(&["--classes"]), 0);
+    assert_eq!(dice("ground_glass"), Some(1.0));
+    assert_eq!(dice("consolidation"), Some(1.0));
+
+    write(&GrayImage::new(7, 9));
+    let output = evaluate(&[]);
+    assert_code(&output, 1);
+    assert_says(&output, &["slice.png", "[7, 9]"]);
+    fs::remove_file(truth.join("slice.png")).unwrap();
+    let output = evaluate(&[]);
+    assert_code(&output, 1);
+    assert_says(&output, &["slice.png", "missing"]);
+}
+
+fn text_of(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}

@@ -15,7 +15,7 @@ const BACKENDS = ['ours-cpu', 'ort-wasm', 'ours-gpu', 'ours-gpu-reference', 'ort
 const CASES = ['case', 'scaling', 'linear'];
 const PIECE_MM = 40;
 /** Runs of a network, and milliseconds; SwiftShader may take a minute for a slab. */
-const EFFORT = { runs: 5, least: 5_000, fewest: 3, cap: 120_000 };
+const EFFORT = { runs: 5, least: 5_000, fewest: 3, cap: 60_000 };
 const QUICK = { runs: 3, least: 0, fewest: 1, cap: 30_000 };
 const SLICES = [75, 150, 300, 600];
 const QUICK_SLICES = [15, 30];

@@ -61,8 +61,8 @@ export function useBrowser() {
   };
 }
 
-/** Starts `pleura serve` on a free port. */
-async function startServer() {
+/** Starts `pleura serve` on a free port, for bench/page-run.mjs too. */
+export async function startServer() {
   const child = spawn(process.env.PLEURA_BIN, ['serve', DIST, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const url = await new Promise((resolve, reject) => {
     let said = '';
