@@ -64,17 +64,21 @@ wasm: www/pkg/pleura.js
 
 binary: $(PLEURA)
 
+# What is built has the time at which its build began: a source edited meanwhile is newer.
 $(PLEURA): $(RUST)
+	mkdir -p $(@D)
+	touch $@.begun
 	cargo build --release
-	touch $@
+	touch -r $@.begun $@
 
 www/dist/index.html: www/pkg/pleura.js www/node_modules/.stamp $(PAGE) $(WEIGHTS)
 	cd www && npm run build
 
 www/pkg/pleura.js: $(RUST) $(TOOLS)/bin/wasm-bindgen $(TOOLS)/bin/wasm-pack www/node_modules/.stamp
+	touch www/.begun
 	wasm-pack build --release --target web --mode no-install --no-pack --out-dir www/pkg --out-name pleura \
 		. -- --no-default-features --features web,wgpu
-	touch $@
+	touch -r www/.begun $@
 
 www/node_modules/.stamp: www/package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20.19 or later with npm is needed." >&2; exit 1; }

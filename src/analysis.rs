@@ -737,10 +737,11 @@ impl Analysis {
         };
         // The networks' own grids are given up as soon as their masks are made: a scan of
         // 800 slices fits a page's memory that way.
-        let normnet = match self.normnet.take() {
-            Some(work) => Some(normnet_mask(&work, &lungs).map_err(|e| grid(&file, e))?),
-            None => None,
-        };
+        let (mut normnet, mut doubt) = (None, None);
+        if let Some(work) = self.normnet.take() {
+            normnet = Some(normnet_mask(&work, &lungs).map_err(|e| grid(&file, e))?);
+            doubt = Some(normnet_doubt(&work, &lungs).map_err(|e| grid(&file, e))?);
+        }
         let infnet = match &infection {
             Some(work) => {
                 let mut mask = work
@@ -792,6 +793,9 @@ impl Analysis {
         if let Some(mask) = normnet {
             write("normnet", mask)?;
         }
+        if let Some(doubt) = doubt {
+            write("normnet_prob", doubt)?;
+        }
         if let Some(mask) = infnet {
             write("infnet", mask)?;
         }
@@ -841,7 +845,23 @@ fn normnet_mask(work: &NormnetWork, lungs: &Volume<u8>) -> Result<Volume<u8>, Fr
     let mask = work.frame.lungs(lungs)?;
     let (dims, spacing) = (work.frame.dims(), work.frame.spacing());
     let lesions = post::lesions(&work.intensity, &mask, &healthy, dims, spacing, &work.post);
-    work.frame.to_volume(&lesions, 0.5, lungs)
+    work.frame.mask_to_volume(&lesions, lungs)
+}
+
+/// What the models together say against a voxel's being healthy: 1 minus their mean probability,
+/// × 255. It means something in bright tissue alone, which is all that they were taught.
+fn normnet_doubt(work: &NormnetWork, lungs: &Volume<u8>) -> Result<Volume<u8>, FrameError> {
+    let mut sum = vec![0u16; work.frame.voxels()];
+    for (_, healthy) in &work.models {
+        for (sum, &p) in sum.iter_mut().zip(healthy) {
+            *sum += u16::from(p);
+        }
+    }
+    let count = work.models.len().max(1) as f32;
+    let doubt = |sum: &u16| 255.0 - f32::from(*sum) / count;
+    let doubt: Vec<f32> = sum.iter().map(doubt).collect();
+    let value = |v: f32| v.round() as u8;
+    work.frame.to_volume(&doubt, lungs, value)
 }
 
 fn slab_depth(work: &NormnetWork) -> usize {

@@ -55,8 +55,8 @@ fn options(json: &str) -> Result<Options, JsError> {
 }
 
 enum Networks {
-    Gpu(engine::Engine<Wgpu>, gpu::Gpu),
-    Cpu(engine::Engine<Flex>),
+    Gpu(Box<engine::Engine<Wgpu>>, gpu::Gpu),
+    Cpu(Box<engine::Engine<Flex>>),
 }
 
 /// Networks on a device.
@@ -88,9 +88,9 @@ impl Engine {
                     "gpu" => networks,
                     _ => networks.dequantized(),
                 };
-                Networks::Gpu(networks, found)
+                Networks::Gpu(Box::new(networks), found)
             }
-            _ => Networks::Cpu(engine::Engine::new(Default::default())),
+            _ => Networks::Cpu(Box::new(engine::Engine::new(Default::default()))),
         };
         Ok(Engine {
             networks,

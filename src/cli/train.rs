@@ -527,7 +527,8 @@ fn measure<B: Kernels>(
     out: &Path,
     device: &B::Device,
 ) -> Result<(), Box<dyn Error>> {
-    let (mut rows, mut cases) = (Vec::new(), Vec::new());
+    let mut cases = Vec::new();
+    let (mut plain, mut curves) = (0.0, [0.0; TEMPERATURES.len()]);
     for sample in samples {
         let logits = semi::logits(net, &sample.image, side, looks, device);
         let truth = sample.target.map(|v| u8::from(v > 128));
@@ -544,16 +545,16 @@ fn measure<B: Kernels>(
         cases.push(
             json!({"name": sample.name, "dice": dice, "toolbox_dice": by_temperature.to_vec()}),
         );
-        rows.push((dice, by_temperature));
+        plain += dice;
+        for (sum, value) in curves.iter_mut().zip(by_temperature) {
+            *sum += value;
+        }
     }
-    let mean = |values: &dyn Fn(&(f64, [f64; TEMPERATURES.len()])) -> f64| {
-        rows.iter().map(values).sum::<f64>() / rows.len().max(1) as f64
-    };
-    let dice = mean(&|r| r.0);
-    let curve: Vec<f64> = (0..TEMPERATURES.len()).map(|i| mean(&|r| r.1[i])).collect();
+    let count = samples.len().max(1) as f64;
+    let (dice, curve) = (plain / count, curves.map(|sum| sum / count));
     println!(
         "mean over {} held-back slices, {} looks: Dice at 0.5 {dice:.4}",
-        rows.len(),
+        samples.len(),
         looks.len()
     );
     for (temperature, value) in TEMPERATURES.iter().zip(&curve) {
@@ -562,7 +563,7 @@ fn measure<B: Kernels>(
     let table = json!({
         "mean_dice": dice,
         "temperatures": TEMPERATURES.to_vec(),
-        "toolbox_dice": curve,
+        "toolbox_dice": curve.to_vec(),
         "cases": cases,
     });
     write_atomically(out, serde_json::to_string_pretty(&table)?.as_bytes())?;

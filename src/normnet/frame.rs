@@ -224,10 +224,24 @@ impl Frame {
         Ok(mask)
     }
 
-    /// Brings a mask, or any field that a threshold turns into one, back to the scan's grid.
+    /// Brings a mask back to the scan's grid: a voxel of the lungs is set if the interpolated
+    /// mask reaches ½.
     ///
-    /// The field is interpolated trilinearly (outside the frame it is 0); a voxel of the lungs is
-    /// set if it reaches `threshold` (0.5 for a mask, 127.5 for a probability in 0..=255).
+    /// # Errors
+    ///
+    /// As [`Frame::to_volume`].
+    pub fn mask_to_volume(
+        &self,
+        mask: &[u8],
+        lungs: &Volume<u8>,
+    ) -> Result<Volume<u8>, FrameError> {
+        self.to_volume(mask, lungs, |v| u8::from(v >= 0.5))
+    }
+
+    /// Brings a field back to the scan's grid.
+    ///
+    /// The field is interpolated trilinearly (outside the frame it is 0); a voxel of the lungs
+    /// gets what `value` makes of it, any other 0.
     ///
     /// # Errors
     ///
@@ -235,8 +249,8 @@ impl Frame {
     pub fn to_volume<T: Copy + Into<f32>>(
         &self,
         field: &[T],
-        threshold: f32,
         lungs: &Volume<u8>,
+        value: impl Fn(f32) -> u8,
     ) -> Result<Volume<u8>, FrameError> {
         self.check(lungs.dims)?;
         if field.len() != self.voxels() {
@@ -264,8 +278,10 @@ impl Frame {
             );
             let range = start * plane..(start + slices) * plane;
             let voxels = out.data[range.clone()].iter_mut().zip(&lungs.data[range]);
-            for ((voxel, &lung), &value) in voxels.zip(&values.data) {
-                *voxel = u8::from(lung != 0 && value >= threshold);
+            for ((voxel, &lung), &found) in voxels.zip(&values.data) {
+                if lung != 0 {
+                    *voxel = value(found);
+                }
             }
         }
         Ok(out)
@@ -372,7 +388,7 @@ mod tests {
             let frame = Frame::new(&lungs, &FrameConfig::web()).unwrap();
             for radius in [12.0, 25.0] {
                 let there = ball(frame.dims(), &frame.affine(), centre, radius);
-                let back = frame.to_volume(&there, 0.5, &lungs).unwrap();
+                let back = frame.mask_to_volume(&there, &lungs).unwrap();
                 assert_eq!((back.dims, back.affine), (lungs.dims, lungs.affine));
                 let want: Vec<u8> = ball(dims, &affine, centre, radius)
                     .iter()
@@ -397,10 +413,20 @@ mod tests {
         );
         let bytes: Vec<u8> = mask.iter().map(|v| v * 255).collect();
         let floats: Vec<f32> = mask.iter().map(|&v| f32::from(v)).collect();
-        let want = frame.to_volume(&mask, 0.5, &lungs).unwrap();
+        let want = frame.mask_to_volume(&mask, &lungs).unwrap();
         assert!(want.data.iter().any(|&v| v != 0));
-        assert_eq!(frame.to_volume(&bytes, 127.5, &lungs).unwrap(), want);
-        assert_eq!(frame.to_volume(&floats, 0.5, &lungs).unwrap(), want);
+        assert_eq!(
+            frame
+                .to_volume(&bytes, &lungs, |v| u8::from(v >= 127.5))
+                .unwrap(),
+            want
+        );
+        assert_eq!(
+            frame
+                .to_volume(&floats, &lungs, |v| u8::from(v >= 0.5))
+                .unwrap(),
+            want
+        );
     }
 
     #[test]
@@ -505,7 +531,7 @@ mod tests {
             Err(FrameError::OtherScan { .. })
         ));
         assert!(matches!(
-            frame.to_volume(&[0u8; 5], 0.5, &lungs),
+            frame.mask_to_volume(&[0u8; 5], &lungs),
             Err(FrameError::Length { .. })
         ));
     }

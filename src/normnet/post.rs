@@ -191,6 +191,9 @@ fn dense(h: &[f32], mask: &[u8], dims: Dims, kernel: Dims, threshold: f32) -> Ve
         .collect()
 }
 
+/// The attenuation behind τ.
+pub const BRIGHT_HU: i16 = -500;
+
 /// What one gets without a network, as a baseline for evaluation: lung tissue of at least
 /// −500 HU, opened by a ball of `radius_mm` so that vessels thinner than it disappear.
 ///
@@ -204,8 +207,6 @@ pub fn threshold_baseline(
     spacing: [f64; 3],
     radius_mm: f64,
 ) -> Vec<u8> {
-    /// The attenuation behind τ.
-    const BRIGHT_HU: i16 = -500;
     assert_eq!(hu.len(), lungs.len(), "HU against lung mask");
     let bright: Vec<u8> = hu
         .iter()

@@ -308,7 +308,7 @@ fn a_batch_of_scans_slices_and_a_broken_file() {
         .map(String::from)
         .into();
     for case in ["chest", "turned"] {
-        for mask in ["lungs", "normnet", "infnet", "infnet_prob"] {
+        for mask in ["lungs", "normnet", "normnet_prob", "infnet", "infnet_prob"] {
             expected.insert(format!("{case}_{mask}.nii.gz"));
         }
         expected.insert(format!("{case}_report.json"));

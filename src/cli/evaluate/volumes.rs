@@ -3,9 +3,9 @@
 use super::super::segment::Session;
 use super::{EvaluateArgs, Pair};
 use crate::io::{self, Limits};
-use crate::metrics::{Confusion, Scores, slice_dice};
+use crate::metrics::{self, Confusion, MetricsError, Scores, slice_dice};
 use crate::nn::kernels::Kernels;
-use crate::normnet::post::threshold_baseline;
+use crate::normnet::post::{BRIGHT_HU, threshold_baseline};
 use crate::volume::Volume;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -70,20 +70,29 @@ pub fn evaluate<B: Kernels>(
         let simple = Confusion::of(&bright, &truth.data)?;
         let inside = lung.data.iter().filter(|&&v| v != 0).count().max(1) as f64;
         let share = (counts.tp + counts.fp) as f64 / inside * 100.0;
+        let auc = match network {
+            "normnet" => {
+                let doubt = file("_normnet_prob.nii.gz")?;
+                bright_auc(&doubt.data, &truth.data, &scan.hu.data, &lung.data)?
+            }
+            _ => None,
+        };
         println!(
-            "{case:>16}  Dice {:.4}  sensitivity {:.4}  precision {:.4}  by slice {per_slice:.4}  \
-             {share:.2} % of lung  | −500 HU: Dice {:.4}",
+            "{case:>16}  Dice {:.4}  sensitivity {:.4}  precision {:.4}  specificity {:.4}  \
+             AUC {}  by slice {per_slice:.4}  {share:.2} % of lung  | −500 HU: Dice {:.4}",
             counts.dsc(),
             counts.sen().unwrap_or(f64::NAN),
             counts.psc().unwrap_or(f64::NAN),
+            counts.spc().unwrap_or(f64::NAN),
+            auc.map_or("-".into(), |v| format!("{v:.4}")),
             simple.dsc(),
         );
         rows.push(
             json!({"case": case, "dice": counts.dsc(), "sensitivity": counts.sen(),
-            "precision": counts.psc(), "specificity": counts.spc(), "slice_dice": per_slice,
+            "precision": counts.psc(), "specificity": counts.spc(), "auc": auc, "slice_dice": per_slice,
             "percent_of_lung": share, "threshold_dice": simple.dsc()}),
         );
-        ours.push(Scores::new(&counts, None));
+        ours.push(Scores::new(&counts, auc));
         baseline.push(Scores::new(&simple, None));
     }
     let (mean, simple) = (Scores::mean(&ours), Scores::mean(&baseline));
@@ -96,6 +105,21 @@ pub fn evaluate<B: Kernels>(
         );
     }
     Ok(json!({"mean": mean, "threshold_mean": simple, "cases": rows}))
+}
+
+/// AUC of NormNet's doubt over the bright voxels of the lungs (SPEC C.1).
+fn bright_auc(
+    doubt: &[u8],
+    truth: &[u8],
+    hu: &[i16],
+    lungs: &[u8],
+) -> Result<Option<f64>, MetricsError> {
+    let score: Vec<f32> = doubt.iter().map(|&v| f32::from(v)).collect();
+    let bright = hu.iter().zip(lungs);
+    let bright: Vec<u8> = bright
+        .map(|(&hu, &lung)| u8::from(lung != 0 && hu >= BRIGHT_HU))
+        .collect();
+    metrics::auc(&score, truth, &bright)
 }
 
 /// Radius of the opening behind the threshold baseline.

@@ -1,9 +1,9 @@
 //! Convolution and normalisation on slices: what the CPU backend runs, in inference and training.
 //!
 //! 2D is 3D with depth 1. Convolutions, plain, depthwise and transposed, run over a padded copy
-//! of their input ([`canvas`]) with tiles that stay in registers ([`micro`]); [`packed`] brings
+//! of their input (`canvas`) with tiles that stay in registers (`micro`); `packed` brings
 //! the two together. Gradients by the weight are matrix products over gathered columns
-//! ([`gradients`]).
+//! (`gradients`).
 
 mod canvas;
 mod filters;

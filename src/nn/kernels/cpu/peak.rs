@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// The two limits of a machine, on all threads that [`parallel`] uses.
+/// The two limits of a machine, on all threads that `parallel` uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
     /// Floating-point operations a second; a multiply-add is two.

@@ -174,7 +174,7 @@ pub fn conv_packed<R: CubeRuntime>(
 
 /// activation(scale·(codes ∗ x) + bias + residual), in the way that `plan` says.
 ///
-/// 2D is 3D with depth 1. `x` is `[n, ci, (d,) h, w]`, `codes` what [`arrange`] made, `scale` and
+/// 2D is 3D with depth 1. `x` is `[n, ci, (d,) h, w]`, `codes` what `arrange` made, `scale` and
 /// `bias` `[co]`, `residual` of the output's shape `out_shape`. Depthwise convolutions (a group a
 /// channel) have a kernel of their own and take no plan. `residual` must not be `x` itself: WebGPU
 /// binds no buffer twice.
@@ -284,7 +284,7 @@ pub fn conv_packed_by<R: CubeRuntime>(
 ///
 /// `g` is the convolution that the transposed one is the input gradient of: `g.output` and
 /// `g.channels_out` are those of `x [n, ci, d, h, w]`, `g.input` and `g.channels_in` those of the
-/// result `[n, co, …]`. `codes` are what [`arrange_transposed`] made.
+/// result `[n, co, …]`. `codes` are what `arrange_transposed` made.
 ///
 /// # Panics
 /// If a tensor does not fit the geometry, or the geometry is not of this kind.
