@@ -742,7 +742,7 @@ impl Analysis {
             normnet = Some(normnet_mask(&work, &lungs).map_err(|e| grid(&file, e))?);
             doubt = Some(normnet_doubt(&work, &lungs).map_err(|e| grid(&file, e))?);
         }
-        let infnet = match &infection {
+        let mut infnet = match &infection {
             Some(work) => {
                 let mut mask = work
                     .spread(&work.mask(), &lungs)
@@ -758,6 +758,17 @@ impl Analysis {
             Subject::Volume(scan) => scan,
             Subject::Image(_) => return Err(order(&file, "only a volume has masks")),
         };
+        // What the slices below and above show to be diaphragm is no lesion. The paper's path is
+        // left as published.
+        let published = self.options.normnet == NormnetPath::Paper;
+        let dome = lungs::diaphragm(&scan.hu, &lungs);
+        let masks = normnet.iter_mut().filter(|_| !published).chain(&mut infnet);
+        for mask in masks {
+            for (v, dome) in mask.data.iter_mut().zip(&dome) {
+                *v *= 1 - dome;
+            }
+        }
+        drop(dome);
         let mut provenance = Provenance::on(device);
         provenance.models = self.models;
         provenance.thresholds = self.thresholds.into_iter().collect();

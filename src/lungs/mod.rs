@@ -7,6 +7,7 @@
 //! Volumes are on LPS axes (i to the patient's left), so the right lung has the smaller i.
 
 mod airways;
+mod base;
 mod body;
 mod border;
 mod closing;
@@ -17,6 +18,7 @@ mod sides;
 mod tests;
 mod threshold;
 
+pub use base::diaphragm;
 pub use sides::split;
 pub use threshold::threshold;
 
