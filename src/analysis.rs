@@ -78,7 +78,15 @@ pub struct Options {
     pub infnet: InfnetWeights,
     /// Weight files.
     pub precision: Weights,
+    /// Orientations, 1 to 8, that Inf-Net's logits are averaged over; absent: all for an image,
+    /// [`VOLUME_LOOKS`] for the slices of a volume.
+    pub looks: Option<usize>,
 }
+
+/// Orientations of a volume's slice: each costs as much as the first.
+pub const VOLUME_LOOKS: usize = 1;
+/// Orientations that a single image is seen in: there is time for all.
+const IMAGE_LOOKS: usize = 8;
 
 impl Options {
     /// The models of the manifest that these options need, for a volume or for an image.
@@ -272,8 +280,6 @@ struct Scan {
 
 /// Slices that neighbouring slabs share; each slab answers for its middle.
 const OVERLAP: usize = 8;
-/// Orientations that Inf-Net sees a single image in: there is time for all.
-const IMAGE_LOOKS: usize = 8;
 /// Inf-Net's threshold where the manifest records none.
 const HALF: f64 = 0.5;
 
@@ -586,7 +592,12 @@ impl Analysis {
             Some(&Tile::Slice { k }) => {
                 let grey = self.grey_slice(k)?;
                 let size = grey.size();
-                let looks = if self.is_image() { IMAGE_LOOKS } else { 1 };
+                let usual = if self.is_image() {
+                    IMAGE_LOOKS
+                } else {
+                    VOLUME_LOOKS
+                };
+                let looks = self.options.looks.unwrap_or(usual);
                 Ok((Task::Slice { size, looks }, grey.into_data()))
             }
             None => Err(order(&self.file, "there is no such tile")),

@@ -48,6 +48,10 @@ pub struct NetworkArgs {
     /// Inf-Net's weights: semi-supervised, or from the labelled slices alone.
     #[arg(long, value_enum, default_value = "semi")]
     infnet: InfnetArg,
+    /// Orientations of each slice, 1 to 8, that Inf-Net's opinion is averaged over: more is better
+    /// and slower. [default: 8 for an image, 1 for the slices of a scan]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
+    looks: Option<u8>,
     /// Folder with manifest.json and the weights. Default: models beside the program or here.
     #[arg(long, env = "PLEURA_MODELS")]
     models: Option<PathBuf>,
@@ -128,6 +132,7 @@ impl SegmentArgs {
                 PrecisionArg::Int8 => Weights::Int8,
                 PrecisionArg::F32 => Weights::F32,
             },
+            looks: self.networks.looks.map(usize::from),
         }
     }
 }
