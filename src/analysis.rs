@@ -84,7 +84,7 @@ pub struct Options {
 }
 
 /// Orientations of a volume's slice: each costs as much as the first.
-pub const VOLUME_LOOKS: usize = 1;
+pub const VOLUME_LOOKS: usize = 2;
 /// Orientations that a single image is seen in: there is time for all.
 const IMAGE_LOOKS: usize = 8;
 

@@ -49,7 +49,7 @@ pub struct NetworkArgs {
     #[arg(long, value_enum, default_value = "semi")]
     infnet: InfnetArg,
     /// Orientations of each slice, 1 to 8, that Inf-Net's opinion is averaged over: more is better
-    /// and slower. [default: 8 for an image, 1 for the slices of a scan]
+    /// and slower. [default: 8 for an image, 2 for the slices of a scan]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
     looks: Option<u8>,
     /// Folder with manifest.json and the weights. Default: models beside the program or here.
