@@ -309,7 +309,28 @@ impl Analysis {
         options: Options,
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
-        let (subject, warnings) = match io::open(name, bytes, limits)? {
+        let input = io::open(name, bytes, limits)?;
+        Ok(Self::of(name, input, options))
+    }
+
+    /// Reads the files of a folder: a DICOM series, or the one scan or image among them. `name` is
+    /// the folder's, `series` a SeriesInstanceUID where the one with most slices is not meant.
+    ///
+    /// # Errors
+    /// If there is no scan or image that can be analysed.
+    pub fn open_files(
+        name: &str,
+        files: &[io::File],
+        series: Option<&str>,
+        options: Options,
+        limits: &Limits,
+    ) -> Result<Self, AnalysisError> {
+        let input = io::open_files(name, files, series, limits)?;
+        Ok(Self::of(name, input, options))
+    }
+
+    fn of(name: &str, input: Input, options: Options) -> Self {
+        let (subject, warnings) = match input {
             Input::Volume(scan) => {
                 let (hu, way_back) = scan.hu.into_lps();
                 let warnings = scan.warnings.iter().map(WarningEntry::from).collect();
@@ -323,7 +344,7 @@ impl Analysis {
             }
             Input::Image(image) => (Subject::Image(image), Vec::new()),
         };
-        Ok(Analysis {
+        Analysis {
             case: io::case_name(name),
             file: name.to_string(),
             options,
@@ -335,10 +356,10 @@ impl Analysis {
             models: Vec::new(),
             thresholds: Vec::new(),
             timings: Vec::new(),
-        })
+        }
     }
 
-    /// Name of the case: the file's without its ending.
+    /// Name of the case: the file's without its ending, or the folder's.
     pub fn case(&self) -> &str {
         &self.case
     }

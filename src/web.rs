@@ -181,6 +181,44 @@ fn parse(manifest: &[u8]) -> Result<Manifest, JsError> {
     Manifest::parse("models/manifest.json", manifest).map_err(thrown)
 }
 
+/// The DICOM series in files, as a JSON array of uid, description, modality, slices, thickness_mm,
+/// kernel, rows and columns; empty if there are no DICOM files.
+#[wasm_bindgen]
+pub fn series(
+    name: &str,
+    names: Vec<String>,
+    contents: Vec<js_sys::Uint8Array>,
+) -> Result<String, JsError> {
+    let files = files(names, contents)?;
+    let found = io::series(name, &files, &Limits::default()).map_err(thrown)?;
+    serde_json::to_string(&found).map_err(thrown)
+}
+
+/// Copies files out of JavaScript's memory.
+fn files(
+    names: Vec<String>,
+    contents: Vec<js_sys::Uint8Array>,
+) -> Result<Vec<io::File<'static>>, JsError> {
+    if names.len() != contents.len() {
+        let text = format!("{} names for {} files", names.len(), contents.len());
+        return Err(thrown(text));
+    }
+    let total: u64 = contents.iter().map(|c| u64::from(c.length())).sum();
+    let limit = Limits::default().max_bytes;
+    if total > limit as u64 {
+        return Err(thrown(format!(
+            "the files have {total} bytes, and the limit is {limit}: choose those of one scan"
+        )));
+    }
+    let pairs = names.into_iter().zip(contents);
+    Ok(pairs
+        .map(|(name, content)| io::File {
+            name,
+            bytes: content.to_vec().into(),
+        })
+        .collect())
+}
+
 /// One scan's or image's analysis.
 #[wasm_bindgen]
 pub struct Analysis {
@@ -193,6 +231,25 @@ impl Analysis {
     pub fn open(name: &str, bytes: &[u8], options_json: &str) -> Result<Analysis, JsError> {
         let options = options(options_json)?;
         let opened = analysis::Analysis::open(name, bytes, options, &Limits::default());
+        Ok(Analysis {
+            inner: Some(opened.map_err(thrown)?),
+        })
+    }
+
+    /// Reads the files of a folder, or one file: the DICOM series with the SeriesInstanceUID
+    /// `series`, or the CT series with most slices. `name` is the folder's, and `names` go with
+    /// `contents`.
+    pub fn open_files(
+        name: &str,
+        names: Vec<String>,
+        contents: Vec<js_sys::Uint8Array>,
+        series: Option<String>,
+        options_json: &str,
+    ) -> Result<Analysis, JsError> {
+        let options = options(options_json)?;
+        let (files, limits) = (files(names, contents)?, Limits::default());
+        let series = series.as_deref();
+        let opened = analysis::Analysis::open_files(name, &files, series, options, &limits);
         Ok(Analysis {
             inner: Some(opened.map_err(thrown)?),
         })

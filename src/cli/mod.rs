@@ -5,6 +5,7 @@
 mod bench;
 mod evaluate;
 pub mod heap;
+mod input;
 #[cfg(feature = "train")]
 mod pack;
 mod phantom;

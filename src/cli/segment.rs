@@ -1,6 +1,7 @@
 //! `pleura segment`: scans and slices in, masks and reports out.
 
-use crate::analysis::{Analysis, InfnetWeights, NormnetPath, Options, Outcome, Weights, Which};
+use super::input;
+use crate::analysis::{InfnetWeights, NormnetPath, Options, Outcome, Weights, Which};
 use crate::engine::{Budget, Engine};
 use crate::io::{self, Limits};
 use crate::nn::kernels::Kernels;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `segment`.
 #[derive(Args)]
 pub struct SegmentArgs {
-    /// Scans (NIfTI) and slices (PNG, JPEG).
+    /// Scans (a folder or .zip of DICOM files, NIfTI, NRRD, MetaImage) and slices (PNG, JPEG).
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
     /// Folder for the results; made if it is missing.
@@ -32,6 +33,9 @@ pub struct SegmentArgs {
     /// A lung mask on the scan's grid (NIfTI), instead of finding the lungs.
     #[arg(long)]
     lungs: Option<PathBuf>,
+    /// SeriesInstanceUID of the DICOM series to take, instead of the one with most slices.
+    #[arg(long, value_name = "UID")]
+    series: Option<String>,
     #[command(flatten)]
     networks: NetworkArgs,
 }
@@ -109,6 +113,7 @@ impl SegmentArgs {
             },
             device: DeviceArg::Cpu,
             lungs: None,
+            series: None,
             networks,
         }
     }
@@ -171,7 +176,7 @@ pub fn read_manifest(folder: &Path) -> Result<Manifest, Box<dyn Error>> {
 pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
     let mut cases = BTreeMap::new();
     for input in &args.inputs {
-        let case = io::case_name(&input.to_string_lossy());
+        let case = io::case_name(&input::name(input));
         if let Some(before) = cases.insert(case.clone(), input) {
             let (a, b) = (before.display(), input.display());
             return Err(format!("{a} and {b} would both be called {case}: rename one").into());
@@ -179,6 +184,9 @@ pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
     }
     if args.lungs.is_some() && args.inputs.len() > 1 {
         return Err("--lungs belongs to one scan: give one input".into());
+    }
+    if args.series.is_some() && args.inputs.len() > 1 {
+        return Err("--series belongs to one scan: give one input".into());
     }
     match args.device {
         DeviceArg::Cpu => all::<Flex>(args, Default::default(), CPU),
@@ -287,17 +295,15 @@ impl<'a, B: Kernels> Session<'a, B> {
         Ok(())
     }
 
-    /// Analyses one file, with progress on a terminal.
+    /// Analyses one file or folder, with progress on a terminal.
     pub fn analyse(
         &mut self,
         input: &Path,
         lungs: Option<&Path>,
     ) -> Result<Outcome, Box<dyn Error>> {
-        let name = input.to_string_lossy();
         let limits = Limits::default();
-        let bytes = fs::read(input).map_err(|e| format!("{name}: {e}"))?;
-        let mut analysis = Analysis::open(&name, &bytes, self.args.options(), &limits)?;
-        drop(bytes);
+        let series = self.args.series.as_deref();
+        let mut analysis = input::open(input, series, self.args.options(), &limits)?;
         if let Some(path) = lungs {
             let name = path.to_string_lossy();
             let bytes = fs::read(path).map_err(|e| format!("{name}: {e}"))?;

@@ -2,16 +2,31 @@
 //!
 //! What a file is shows in its content, never in its name. Every size that a header claims is
 //! checked against [`Limits`] and against the bytes that are really there before anything is
-//! allocated. [`open`] is the door; the formats live in [`nifti`] and [`image`].
+//! allocated. [`open`] is the door for one file, [`open_files`] for the files of a folder; the
+//! formats live in [`dicom`], [`nifti`], [`nrrd`], [`metaimage`] and [`image`].
 
+mod archive;
+pub mod dicom;
+mod error;
 pub mod image;
+pub mod metaimage;
 pub mod nifti;
+pub mod nrrd;
+mod samples;
 mod sniff;
+mod stream;
+#[cfg(test)]
+mod testing;
+mod text;
 mod warning;
 
+pub use error::IoError;
 pub use warning::{Warning, inspect};
 
+use std::borrow::Cow;
+
 use crate::volume::Volume;
+use dicom::Series;
 use sniff::Kind;
 
 /// How much a file may ask for.
@@ -55,162 +70,137 @@ pub enum Input {
     Image(::image::GrayImage),
 }
 
-/// Why a file did not open, or could not be written.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IoError {
-    /// There are no bytes at all.
-    #[error("{file} is empty: choose or download it again")]
-    Empty {
-        /// Name of the file.
-        file: String,
-    },
-    /// Not one of the formats that open.
-    #[error(
-        "{file} looks like {looks_like}, which does not open here: {advice}. What opens: a chest \
-         CT as NIfTI (.nii or .nii.gz), or one axial slice as PNG or JPEG"
-    )]
-    UnknownFormat {
-        /// Name of the file.
-        file: String,
-        /// What the content looks like.
-        looks_like: String,
-        /// What to do about it.
-        advice: &'static str,
-    },
-    /// The file ends before its data does.
-    #[error(
-        "{file} ends early: {needed} bytes are needed and {found} are there. It was probably cut \
-         while it was copied or downloaded: get it again"
-    )]
-    Truncated {
-        /// Name of the file.
-        file: String,
-        /// Bytes needed, after decompression.
-        needed: u64,
-        /// Bytes that are there (at most), after decompression.
-        found: u64,
-    },
-    /// The file asks for more than the limits allow.
-    #[error("{file} is too large: {size}, and the limit is {limit}. Crop or downsample it first")]
-    TooLarge {
-        /// Name of the file.
-        file: String,
-        /// What the file asks for.
-        size: String,
-        /// What is allowed.
-        limit: String,
-    },
-    /// The memory for the voxels cannot be had.
-    #[error(
-        "{file} needs {bytes} bytes of memory, which this machine does not give: close other \
-         programs or tabs, or crop the scan first"
-    )]
-    OutOfMemory {
-        /// Name of the file.
-        file: String,
-        /// Bytes asked for.
-        bytes: u64,
-    },
-    /// The gzip stream is damaged.
-    #[error("{file} is damaged, its gzip data does not unpack ({reason}): get it again")]
-    Gzip {
-        /// Name of the file.
-        file: String,
-        /// What the decoder says.
-        reason: String,
-    },
-    /// A field of the NIfTI header makes no sense.
-    #[error("{file} has a broken NIfTI header: {field} {problem}. Export the file again")]
-    Header {
-        /// Name of the file.
-        file: String,
-        /// The field at fault, as the NIfTI standard names it.
-        field: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The voxels are not real numbers.
-    #[error(
-        "{file} holds {datatype} voxels (NIfTI datatype {code}), which cannot be HU: export it as \
-         int16 or float32"
-    )]
-    Datatype {
-        /// Name of the file.
-        file: String,
-        /// NIfTI code of the datatype.
-        code: i32,
-        /// Name of the datatype.
-        datatype: &'static str,
-    },
-    /// More than one volume in the file.
-    #[error("{file} holds {volumes} volumes (a 4D series): save the one to analyse as a 3D file")]
-    Series {
-        /// Name of the file.
-        file: String,
-        /// Number of volumes.
-        volumes: u64,
-    },
-    /// The header of a pair of files, without its voxels.
-    #[error(
-        "{file} is the header of an .hdr/.img pair, without the voxels: save the scan as a single \
-         .nii or .nii.gz file"
-    )]
-    DetachedData {
-        /// Name of the file.
-        file: String,
-    },
-    /// A file read as a label map has values that are no labels.
-    #[error("{file} is not a label map: it has the value {value}, and labels are 0 to 255")]
-    NotLabels {
-        /// Name of the file.
-        file: String,
-        /// The first such value.
-        value: f64,
-    },
-    /// A PNG or JPEG that does not decode.
-    #[error("{file} does not decode as an image ({reason}): export or download it again")]
-    Image {
-        /// Name of the file.
-        file: String,
-        /// What the decoder says.
-        reason: String,
-    },
-    /// A picture could not be encoded.
-    #[error("{file} cannot be written as PNG: {reason}")]
-    ImageWrite {
-        /// Name of the file.
-        file: String,
-        /// What the encoder says.
-        reason: String,
-    },
+/// One of the files of a folder or archive.
+#[derive(Clone, Debug)]
+pub struct File<'a> {
+    /// Its name, for messages only.
+    pub name: String,
+    /// Its content.
+    pub bytes: Cow<'a, [u8]>,
 }
 
 /// Opens a file by its content; `name` is for messages only.
+///
+/// A DICOM file is taken for a whole series, and so is a zip archive of DICOM files.
 ///
 /// # Errors
 ///
 /// An [`IoError`] that names the file, what is wrong with it and what to do.
 pub fn open(name: &str, bytes: &[u8], limits: &Limits) -> Result<Input, IoError> {
+    open_files(name, &[borrowed(name, bytes)], None, limits)
+}
+
+/// Opens the files of a folder, or one file: DICOM files as the series with the given
+/// SeriesInstanceUID, or the CT series with most slices; else the one scan or image among them.
+/// `name` is for messages only.
+///
+/// # Errors
+///
+/// An [`IoError`] that names the file, what is wrong with it and what to do.
+pub fn open_files(
+    name: &str,
+    files: &[File],
+    series: Option<&str>,
+    limits: &Limits,
+) -> Result<Input, IoError> {
+    let files = unpacked(files, limits)?;
+    if let [file] = files.as_ref()
+        && sniff::kind(&file.bytes) != Kind::Dicom
+    {
+        return open_plain(file, limits);
+    }
+    if files.iter().any(|f| sniff::kind(&f.bytes) == Kind::Dicom) {
+        return dicom::read(name, &files, series, limits).map(Input::Volume);
+    }
+    let plain: Vec<&File> = files.iter().filter(|f| opens(&f.bytes)).collect();
+    match plain.as_slice() {
+        [file] => open_plain(file, limits),
+        [] => Err(IoError::NoSeries {
+            file: name.to_owned(),
+            found: "no files that open".to_owned(),
+        }),
+        several => Err(IoError::Several {
+            file: name.to_owned(),
+            count: several.len(),
+        }),
+    }
+}
+
+/// The DICOM series among `files`, to choose one for [`open_files`]; none if there are no DICOM
+/// files.
+///
+/// # Errors
+///
+/// If an archive or a DICOM file is cut or damaged.
+pub fn series(name: &str, files: &[File], limits: &Limits) -> Result<Vec<Series>, IoError> {
+    let files = unpacked(files, limits)?;
+    if !files.iter().any(|f| sniff::kind(&f.bytes) == Kind::Dicom) {
+        return Ok(Vec::new());
+    }
+    dicom::series(name, &files, limits)
+}
+
+fn borrowed<'a>(name: &str, bytes: &'a [u8]) -> File<'a> {
+    File {
+        name: name.to_owned(),
+        bytes: Cow::Borrowed(bytes),
+    }
+}
+
+/// The files themselves, or those inside if there is only an archive.
+fn unpacked<'f, 'a>(
+    files: &'f [File<'a>],
+    limits: &Limits,
+) -> Result<Cow<'f, [File<'a>]>, IoError> {
+    match files {
+        [file] if sniff::kind(&file.bytes) == Kind::Zip => {
+            archive::unpack(&file.name, &file.bytes, limits).map(Cow::Owned)
+        }
+        _ => Ok(Cow::Borrowed(files)),
+    }
+}
+
+/// True for what a folder or archive is searched for.
+fn opens(bytes: &[u8]) -> bool {
+    !matches!(
+        sniff::kind(bytes),
+        Kind::Empty | Kind::Zip | Kind::Other(..)
+    )
+}
+
+/// Opens a file that is a scan or an image by itself.
+fn open_plain(file: &File, limits: &Limits) -> Result<Input, IoError> {
+    let File { name, bytes } = file;
     match sniff::kind(bytes) {
         Kind::Gzip | Kind::Nifti => nifti::read(name, bytes, limits).map(Input::Volume),
+        Kind::Nrrd => nrrd::read(name, bytes, limits).map(Input::Volume),
+        Kind::MetaImage => metaimage::read(name, bytes, limits).map(Input::Volume),
         Kind::Png | Kind::Jpeg => image::read(name, bytes, limits).map(Input::Image),
         other => Err(sniff::refuse(name, other)),
     }
 }
 
-/// Name of the case in a file name: no directory, no `.nii`, `.nii.gz`, `.png`, `.jpg`, `.jpeg`.
+/// Name of the case in the name of a file or folder: no directory, no ending of a format that
+/// opens. It never comes from inside a file.
 ///
 /// Results are named after it, as in `<case>_lungs.nii.gz`; a name with nothing left is `case`.
 pub fn case_name(name: &str) -> String {
-    const ENDINGS: [&str; 5] = [".nii.gz", ".nii", ".png", ".jpg", ".jpeg"];
-    let file = name.rsplit(['/', '\\']).next().unwrap_or(name).trim();
+    const ENDINGS: [&str; 9] = [
+        ".nii.gz", ".nii", ".png", ".jpg", ".jpeg", ".dcm", ".zip", ".nrrd", ".mha",
+    ];
+    const SEPARATORS: [char; 2] = ['/', '\\'];
+    let name = name.trim_end_matches(SEPARATORS);
+    let file = name.rsplit(SEPARATORS).next().unwrap_or(name).trim();
     let lower = file.to_ascii_lowercase();
     let stem = ENDINGS
         .iter()
         .find_map(|ending| lower.strip_suffix(ending))
         .map_or(file, |stem| &file[..stem.len()]);
-    let stem = if stem.is_empty() { "case" } else { stem };
+    let stem = if matches!(stem, "" | "." | "..") {
+        "case"
+    } else {
+        stem
+    };
     stem.to_owned()
 }
 
@@ -230,7 +220,13 @@ mod tests {
             ("x/y/slice.png", "slice"),
             ("Zürich.jpg", "Zürich"),
             ("plain", "plain"),
-            ("archive.nii.gz.zip", "archive.nii.gz.zip"),
+            ("archive.nii.gz.zip", "archive.nii.gz"),
+            ("CT 1.dcm", "CT 1"),
+            ("scan.nrrd", "scan"),
+            ("scan.MHA", "scan"),
+            ("scan.tar", "scan.tar"),
+            ("exports/CT chest/", "CT chest"),
+            ("..", "case"),
             ("dir/.nii.gz", "case"),
             ("", "case"),
         ] {
@@ -254,16 +250,11 @@ mod tests {
 
     #[test]
     fn errors_name_the_file_and_what_it_looks_like() {
-        let mut dicom = vec![0_u8; 128];
-        dicom.extend_from_slice(b"DICM\x02\x00\x00\x00");
         let mut analyze = vec![0_u8; 348];
         analyze[..4].copy_from_slice(&348_i32.to_le_bytes());
-        let cases: [(&[u8], &str); 9] = [
-            (&dicom, "DICOM"),
+        let cases: [(&[u8], &str); 6] = [
             (&analyze, "ANALYZE"),
-            (b"PK\x03\x04rest", "zip"),
-            (b"NRRD0005\n", "NRRD"),
-            (b"ObjectType = Image\n", "MetaImage"),
+            (b"7z\xbc\xaf\x27\x1crest", "7-Zip"),
             (b"%PDF-1.7", "PDF"),
             (b"II*\0....", "TIFF"),
             (b"<!DOCTYPE html><html>", "web page"),

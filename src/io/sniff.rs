@@ -20,35 +20,36 @@ pub(super) enum Kind {
     Nifti,
     Png,
     Jpeg,
+    Dicom,
+    Zip,
+    Nrrd,
+    MetaImage,
     /// A format that does not open: what it is, and what to do.
     Other(&'static str, &'static str),
 }
 
 const FROM_ARCHIVE: &str = "unpack it and open the scan inside";
 const TO_NIFTI: &str = "convert it to NIfTI";
-const DICOM: Kind = Kind::Other(
-    "a DICOM file",
-    "convert the series to NIfTI, for example with dcm2niix",
-);
 const UNKNOWN: Kind = Kind::Other("a file of unknown kind", "choose another file");
 
+/// Formats that open, by their first bytes: an empty zip archive begins with its end.
+const OURS: [(&[u8], Kind); 7] = [
+    (b"\x1f\x8b", Kind::Gzip),
+    (b"\x89PNG\r\n\x1a\n", Kind::Png),
+    (b"\xff\xd8\xff", Kind::Jpeg),
+    (b"PK\x03\x04", Kind::Zip),
+    (b"PK\x05\x06", Kind::Zip),
+    (b"NRRD00", Kind::Nrrd),
+    (b"ObjectType", Kind::MetaImage),
+];
+
 /// Formats that do not open but are worth naming, by their first bytes.
-const FOREIGN: [(&[u8], Kind); 16] = [
-    (b"PK\x03\x04", Kind::Other("a zip archive", FROM_ARCHIVE)),
+const FOREIGN: [(&[u8], Kind); 10] = [
     (
         b"7z\xbc\xaf\x27\x1c",
         Kind::Other("a 7-Zip archive", FROM_ARCHIVE),
     ),
     (b"Rar!", Kind::Other("a RAR archive", FROM_ARCHIVE)),
-    (b"NRRD", Kind::Other("an NRRD file", TO_NIFTI)),
-    (
-        b"ObjectType",
-        Kind::Other("a MetaImage (.mha, .mhd) file", TO_NIFTI),
-    ),
-    (
-        b"NDims",
-        Kind::Other("a MetaImage (.mha, .mhd) file", TO_NIFTI),
-    ),
     (b"\x89HDF", Kind::Other("an HDF5 or MINC file", TO_NIFTI)),
     (b"\x93NUMPY", Kind::Other("a NumPy array", TO_NIFTI)),
     (
@@ -63,9 +64,6 @@ const FOREIGN: [(&[u8], Kind); 16] = [
         b"RIFF",
         Kind::Other("a WebP image or other RIFF file", "save it as PNG"),
     ),
-    // DICOM without a preamble begins with group 0008.
-    (b"\x08\x00\x00\x00", DICOM),
-    (b"\x08\x00\x05\x00", DICOM),
 ];
 
 /// The kind of file that `bytes`, or the beginning of one, is.
@@ -73,23 +71,18 @@ pub(super) fn kind(bytes: &[u8]) -> Kind {
     if bytes.is_empty() {
         return Kind::Empty;
     }
-    if bytes.starts_with(b"\x1f\x8b") {
-        return Kind::Gzip;
-    }
-    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        return Kind::Png;
-    }
-    if bytes.starts_with(b"\xff\xd8\xff") {
-        return Kind::Jpeg;
+    let ours = OURS.iter().find(|(magic, _)| bytes.starts_with(magic));
+    if let Some((_, kind)) = ours {
+        return *kind;
     }
     if let Some(kind) = nifti_family(bytes) {
         return kind;
     }
-    if bytes
-        .get(DICOM_PREAMBLE..)
-        .is_some_and(|b| b.starts_with(b"DICM"))
-    {
-        return DICOM;
+    if is_dicom(bytes) {
+        return Kind::Dicom;
+    }
+    if bytes.starts_with(b"NDims") || bytes.starts_with(b"Comment =") {
+        return Kind::MetaImage;
     }
     let foreign = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic));
     if let Some((_, kind)) = foreign {
@@ -108,6 +101,19 @@ pub(super) fn kind(bytes: &[u8]) -> Kind {
 pub(super) fn is_nifti2(bytes: &[u8]) -> bool {
     let magic = bytes.get(4..).unwrap_or_default();
     magic.starts_with(b"n+2\0") || magic.starts_with(b"ni2\0")
+}
+
+/// A DICOM file has its magic behind a preamble (PS3.10 section 7.1). Without one it begins with
+/// the group length or transfer syntax of group 0002, or with one of the first elements of group
+/// 0008.
+fn is_dicom(bytes: &[u8]) -> bool {
+    let behind = bytes.get(DICOM_PREAMBLE..).unwrap_or_default();
+    let bare = match bytes {
+        [2, 0, element, 0, b'U', ..] => matches!(element, 0 | 2 | 3 | 0x10),
+        [8, 0, element, 0, ..] => matches!(element, 0 | 5 | 8 | 0x12 | 0x13 | 0x14 | 0x16 | 0x18),
+        _ => false,
+    };
+    behind.starts_with(b"DICM") || (bare && bytes.len() > DICOM_PREAMBLE)
 }
 
 fn nifti_family(bytes: &[u8]) -> Option<Kind> {
@@ -149,6 +155,10 @@ pub(super) fn refuse(file: &str, kind: Kind) -> IoError {
         Kind::Nifti => ("a NIfTI volume", "it is no image of a slice"),
         Kind::Png => ("a PNG image", "it is no volume"),
         Kind::Jpeg => ("a JPEG image", "it is no volume"),
+        Kind::Dicom => ("a DICOM file", "open it with the rest of its series"),
+        Kind::Zip => ("a zip archive", "unpack it"),
+        Kind::Nrrd => ("an NRRD volume", "unpack it, or convert it to NIfTI"),
+        Kind::MetaImage => ("a MetaImage volume", "unpack it, or convert it to NIfTI"),
         Kind::Other(looks_like, advice) => (looks_like, advice),
     };
     IoError::UnknownFormat {

@@ -54,6 +54,37 @@ pub enum Warning {
     },
     /// Every voxel has the same value.
     Empty,
+    /// The gantry was tilted: slices do not lie straight above each other.
+    GantryTilt {
+        /// Angle between the stack and the normal of its slices.
+        degrees: f64,
+    },
+    /// Slices lie beside the line through the stack.
+    ShiftedSlices {
+        /// Largest distance from that line in mm.
+        mm: f64,
+    },
+    /// Slices are missing, or not equally far apart: some layers are means of their neighbours.
+    UnevenSlices {
+        /// Smallest and largest distance of neighbours in mm.
+        mm: [f64; 2],
+        /// Number of layers that are no slice of the scan.
+        interpolated: usize,
+    },
+    /// Slices at the same place: the first of each was taken.
+    DuplicateSlices {
+        /// Number of slices left out.
+        count: usize,
+    },
+    /// There was more than one series: the one with most slices was taken.
+    OtherSeries {
+        /// Number of series, or of stacks in the series asked for.
+        stacks: usize,
+        /// Slices of the one that was taken.
+        slices: usize,
+    },
+    /// The image was compressed with loss before it came here.
+    LossyCompression,
 }
 
 impl Warning {
@@ -68,6 +99,12 @@ impl Warning {
             Self::NoVoxelSize => "no_voxel_size",
             Self::LungsCut { .. } => "lungs_cut",
             Self::Empty => "empty",
+            Self::GantryTilt { .. } => "gantry_tilt",
+            Self::ShiftedSlices { .. } => "shifted_slices",
+            Self::UnevenSlices { .. } => "uneven_slices",
+            Self::DuplicateSlices { .. } => "duplicate_slices",
+            Self::OtherSeries { .. } => "other_series",
+            Self::LossyCompression => "lossy_compression",
         }
     }
 
@@ -112,6 +149,32 @@ impl Warning {
                 )
             }
             Self::Empty => "Every voxel has the same value: there is nothing to see.".to_owned(),
+            Self::GantryTilt { degrees } => format!(
+                "The gantry was tilted by {degrees:.1}°: slices do not lie straight above each \
+                 other. Places and volumes are right, but the networks see sheared lungs, and \
+                 results are less reliable."
+            ),
+            Self::ShiftedSlices { mm } => format!(
+                "Some slices lie up to {mm:.1} mm beside their stack. Places are wrong by as much."
+            ),
+            Self::UnevenSlices {
+                mm: [least, most],
+                interpolated,
+            } => format!(
+                "Slices are {least:.2} to {most:.2} mm apart: some are missing, or they are not \
+                 equally spaced. {interpolated} layers are means of their neighbours."
+            ),
+            Self::DuplicateSlices { count } => format!(
+                "{count} slices lie where others do and were left out. The series may hold \
+                 several phases."
+            ),
+            Self::OtherSeries { stacks, slices } => format!(
+                "There are {stacks} CT series or stacks of slices; the one with most slices \
+                 ({slices}) was taken."
+            ),
+            Self::LossyCompression => "The images were compressed with loss. Small lesions and \
+                                       noise are blurred."
+                .to_owned(),
         }
     }
 }

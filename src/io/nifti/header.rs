@@ -2,80 +2,44 @@
 
 use nifti::{Endianness, NiftiHeader};
 
-use super::stream::Source;
+use crate::io::samples::{Datatype, Layout, MAX_DIM};
 use crate::io::sniff::{self, Kind, NIFTI1_HEADER, NIFTI2_HEADER};
+use crate::io::stream::Source;
 use crate::io::{IoError, Warning};
 use crate::volume::Affine;
-
-/// Most voxels along an axis: what NIfTI-1, in which results are written, can hold.
-const MAX_DIM: i64 = i16::MAX as i64;
 
 /// A header whose values have been checked one by one, but not yet against limits.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// Voxels along i, j, k; each 1 to 32767.
-    pub(super) dims: [usize; 3],
-    pub(super) datatype: Datatype,
-    pub(super) big_endian: bool,
-    /// Where the voxels begin in the unpacked file; not inside the header.
-    pub(super) offset: u64,
-    /// HU = slope · stored + inter.
-    pub(super) slope: f64,
-    pub(super) inter: f64,
+    /// Each side is 1 to 32767; the voxels do not begin inside the header.
+    pub(super) layout: Layout,
     pub(super) affine: Affine,
     /// What is missing in the header.
     pub(super) warnings: Vec<Warning>,
 }
 
-/// The datatypes that hold one real number a voxel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Datatype {
-    U8,
-    I8,
-    U16,
-    I16,
-    U32,
-    I32,
-    U64,
-    I64,
-    F32,
-    F64,
-}
-
-impl Datatype {
-    /// Bytes of a voxel.
-    pub(super) fn size(self) -> usize {
-        match self {
-            Self::U8 | Self::I8 => 1,
-            Self::U16 | Self::I16 => 2,
-            Self::U32 | Self::I32 | Self::F32 => 4,
-            Self::U64 | Self::I64 | Self::F64 => 8,
-        }
-    }
-
-    /// From the code in the header; `Err` is the name of what does not open.
-    fn from_code(code: i32) -> Result<Self, &'static str> {
-        Ok(match code {
-            2 => Self::U8,
-            4 => Self::I16,
-            8 => Self::I32,
-            16 => Self::F32,
-            64 => Self::F64,
-            256 => Self::I8,
-            512 => Self::U16,
-            768 => Self::U32,
-            1024 => Self::I64,
-            1280 => Self::U64,
-            1 => return Err("1-bit"),
-            32 => return Err("complex64"),
-            128 => return Err("RGB colour"),
-            1536 => return Err("float128"),
-            1792 => return Err("complex128"),
-            2048 => return Err("complex256"),
-            2304 => return Err("RGBA colour"),
-            _ => return Err("unknown"),
-        })
-    }
+/// The datatype of a code in the header; `Err` is the name of what does not open.
+fn datatype(code: i32) -> Result<Datatype, &'static str> {
+    Ok(match code {
+        2 => Datatype::U8,
+        4 => Datatype::I16,
+        8 => Datatype::I32,
+        16 => Datatype::F32,
+        64 => Datatype::F64,
+        256 => Datatype::I8,
+        512 => Datatype::U16,
+        768 => Datatype::U32,
+        1024 => Datatype::I64,
+        1280 => Datatype::U64,
+        1 => return Err("1-bit"),
+        32 => return Err("complex64"),
+        128 => return Err("RGB colour"),
+        1536 => return Err("float128"),
+        1792 => return Err("complex128"),
+        2048 => return Err("complex256"),
+        2304 => return Err("RGBA colour"),
+        _ => return Err("unknown"),
+    })
 }
 
 /// The fields of either version, widened to NIfTI-2's types but not yet believed.
@@ -130,18 +94,12 @@ impl Header {
         };
         fields.check(name)
     }
-
-    /// Number of voxels, `None` if it does not fit the address space.
-    pub(super) fn voxels(&self) -> Option<usize> {
-        let [nx, ny, nz] = self.dims;
-        nx.checked_mul(ny)?.checked_mul(nz)
-    }
 }
 
 /// The error for a file that is no NIfTI; for a gzip file it speaks of the content.
 fn refuse(name: &str, source: &Source, kind: Kind) -> IoError {
     let error = sniff::refuse(name, kind);
-    if !source.is_gzip() {
+    if !source.is_packed() {
         return error;
     }
     match error {
@@ -165,6 +123,7 @@ fn refuse(name: &str, source: &Source, kind: Kind) -> IoError {
 fn broken(name: &str, field: &'static str, problem: String) -> IoError {
     IoError::Header {
         file: name.to_owned(),
+        format: "NIfTI",
         field,
         problem,
     }
@@ -239,21 +198,23 @@ impl Fields {
                 file: name.to_owned(),
             });
         }
-        let datatype =
-            Datatype::from_code(self.datatype).map_err(|datatype| IoError::Datatype {
-                file: name.to_owned(),
-                code: self.datatype,
-                datatype,
-            })?;
+        let datatype = datatype(self.datatype).map_err(|datatype| IoError::Datatype {
+            file: name.to_owned(),
+            code: self.datatype,
+            datatype,
+        })?;
         let (slope, inter) = self.scaling();
         let (affine, warnings) = self.orientation();
-        Ok(Header {
+        let layout = Layout {
             dims: self.dims(name)?,
             datatype,
             big_endian: self.big_endian,
             offset: self.offset(name)?,
             slope,
             inter,
+        };
+        Ok(Header {
+            layout,
             affine,
             warnings,
         })
@@ -270,7 +231,7 @@ impl Fields {
         let mut dims = [1; 3];
         for (a, field) in ["dim[1]", "dim[2]", "dim[3]"].into_iter().enumerate() {
             let n = dim(a + 1);
-            if !(1..=MAX_DIM).contains(&n) {
+            if !(1..=MAX_DIM as i64).contains(&n) {
                 let problem = format!("is {n}, not 1 to {MAX_DIM}");
                 return Err(broken(name, field, problem));
             }

@@ -5,7 +5,7 @@ use std::io::Read;
 use flate2::Compression;
 use flate2::read::GzEncoder;
 
-use super::{Affine, Volume};
+use crate::volume::{Affine, Volume};
 use crate::io::sniff::NIFTI1_HEADER;
 
 /// Header and the four zero bytes that say "no extensions".

@@ -2,12 +2,20 @@
 
 use std::io::{ErrorKind, Read};
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 
-use crate::io::IoError;
-use crate::io::sniff::{self, Kind};
+use super::IoError;
+use super::sniff::{self, Kind};
 
-/// Reads a plain or gzipped file from memory, counting what came out.
+/// How voxels are packed in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packing {
+    Plain,
+    Gzip,
+    Zlib,
+}
+
+/// Reads plain or packed bytes from memory, counting what came out.
 pub(super) struct Source<'a> {
     name: &'a str,
     inner: Inner<'a>,
@@ -21,25 +29,41 @@ enum Inner<'a> {
     Plain(&'a [u8]),
     /// The current member of a gzip file; there can be several, one after the other.
     Gzip(GzDecoder<&'a [u8]>),
+    Zlib(ZlibDecoder<&'a [u8]>),
 }
 
 impl<'a> Source<'a> {
+    /// A whole file, gzipped or not.
     pub(super) fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, IoError> {
-        let inner = match sniff::kind(bytes) {
-            Kind::Empty => return Err(sniff::refuse(name, Kind::Empty)),
-            Kind::Gzip => Inner::Gzip(GzDecoder::new(bytes)),
-            _ => Inner::Plain(bytes),
+        match sniff::kind(bytes) {
+            Kind::Empty => Err(sniff::refuse(name, Kind::Empty)),
+            Kind::Gzip => Ok(Self::packed(name, bytes, Packing::Gzip)),
+            _ => Ok(Self::packed(name, bytes, Packing::Plain)),
+        }
+    }
+
+    /// A piece of a file, packed as its header says.
+    pub(super) fn packed(name: &'a str, bytes: &'a [u8], packing: Packing) -> Self {
+        let inner = match packing {
+            Packing::Plain => Inner::Plain(bytes),
+            Packing::Gzip => Inner::Gzip(GzDecoder::new(bytes)),
+            Packing::Zlib => Inner::Zlib(ZlibDecoder::new(bytes)),
         };
-        Ok(Self {
+        Self {
             name,
             inner,
             position: 0,
             cut: false,
-        })
+        }
     }
 
-    pub(super) fn is_gzip(&self) -> bool {
-        matches!(self.inner, Inner::Gzip(_))
+    /// Name of the file.
+    pub(super) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    pub(super) fn is_packed(&self) -> bool {
+        !matches!(self.inner, Inner::Plain(_))
     }
 
     /// Unpacked bytes read so far.
@@ -84,7 +108,7 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// Reads one byte more, so that a gzip stream that ends here verifies its checksum.
+    /// Reads one byte more, so that a packed stream that ends here verifies its checksum.
     pub(super) fn check_end(&mut self) -> Result<(), IoError> {
         self.fill(&mut [0]).map(|_| ())
     }
@@ -93,6 +117,7 @@ impl<'a> Source<'a> {
         loop {
             match &mut self.inner {
                 Inner::Plain(bytes) => return bytes.read(buffer),
+                Inner::Zlib(decoder) => return decoder.read(buffer),
                 Inner::Gzip(member) => {
                     let n = member.read(buffer)?;
                     let rest: &'a [u8] = member.get_ref();
@@ -107,7 +132,7 @@ impl<'a> Source<'a> {
     }
 
     fn damaged(&self, error: &std::io::Error) -> IoError {
-        IoError::Gzip {
+        IoError::Unpack {
             file: self.name.to_owned(),
             reason: error.to_string(),
         }
