@@ -96,3 +96,107 @@ fn content<R: Read>(entry: &mut ZipFile<'_, R>, room: u64) -> std::io::Result<Co
     }
     Ok(Content::Scan(out))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Write;
+
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    use super::*;
+    use crate::io::dicom::testing::{Options, series};
+    use crate::io::nifti::write_hu;
+    use crate::io::testing::{mutations, volume};
+    use crate::io::{Input, open};
+    use crate::volume::Affine;
+
+    fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let options =
+            SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        writer.add_directory("study", options).unwrap();
+        for (name, bytes) in files {
+            writer.start_file(name.as_str(), options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn one(name: &str, bytes: Vec<u8>) -> Vec<u8> {
+        zipped(&[(name.to_owned(), bytes)])
+    }
+
+    #[test]
+    fn a_zipped_series_and_a_zipped_nifti_open() {
+        let v = volume(Affine::from_spacing([0.7, 0.8, 1.5]));
+        let slices = series(&v, &Options::default()).into_iter();
+        let mut files: Vec<_> = slices
+            .map(|file| (format!("study/{}", file.name), file.bytes.into_owned()))
+            .collect();
+        files.push(("study/README.txt".to_owned(), b"read me".to_vec()));
+        let packed = [zipped(&files), one("scan.nii", write_hu(&v, true))];
+        for bytes in packed {
+            let input = open("chest.zip", &bytes, &Limits::default()).unwrap();
+            let Input::Volume(scan) = input else { panic!() };
+            assert_eq!((scan.hu.dims, &scan.hu.data), (v.dims, &v.data));
+        }
+    }
+
+    #[test]
+    fn several_scans_and_none_are_refused() {
+        let v = volume(Affine::from_spacing([1.0; 3]));
+        let nifti = write_hu(&v, false);
+        let two = zipped(&[
+            ("a.nii".to_owned(), nifti.clone()),
+            ("b.nii".to_owned(), nifti),
+        ]);
+        let error = open("two.zip", &two, &Limits::default()).unwrap_err();
+        assert!(
+            matches!(error, IoError::Several { count: 2, .. }),
+            "{error}"
+        );
+        let none = one("README", b"read me".to_vec());
+        let error = open("none.zip", &none, &Limits::default()).unwrap_err();
+        assert!(matches!(error, IoError::NoSeries { .. }), "{error}");
+        let nested = one("inner.zip", one("a.nii", vec![1]));
+        assert!(open("nested.zip", &nested, &Limits::default()).is_err());
+    }
+
+    #[test]
+    fn bombs_stay_packed() {
+        let mut bomb = write_hu(&volume(Affine::from_spacing([1.0; 3])), false);
+        bomb.resize(8 << 20, 0);
+        let bytes = one("bomb.nii", bomb);
+        assert!(bytes.len() < 1 << 17);
+        let limits = Limits {
+            max_bytes: 1 << 20,
+            ..Limits::default()
+        };
+        let error = unpack("bomb.zip", &bytes, &limits).unwrap_err();
+        assert!(matches!(error, IoError::TooLarge { .. }), "{error}");
+        assert!(error.to_string().contains("bomb.nii"), "{error}");
+    }
+
+    #[test]
+    fn damage_gives_errors_but_no_panic() {
+        let bytes = one(
+            "a.nii",
+            write_hu(&volume(Affine::from_spacing([1.0; 3])), false),
+        );
+        for cut in 4..bytes.len() {
+            assert!(
+                open("a.zip", &bytes[..cut], &Limits::default()).is_err(),
+                "{cut}"
+            );
+        }
+        let limits = Limits {
+            max_bytes: 1 << 20,
+            ..Limits::default()
+        };
+        mutations(&bytes, |bytes| {
+            let _ = open("a.zip", bytes, &limits);
+        });
+    }
+}

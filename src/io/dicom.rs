@@ -18,7 +18,7 @@ mod series;
 mod stack;
 mod syntax;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 
 pub use series::Series;
 
@@ -87,8 +87,12 @@ fn quality(all: &Collection, stack: &Stack) -> Vec<Warning> {
         let numbers = stack.members.iter();
         numbers.filter_map(|(i, _)| all.instances.get(*i))
     };
-    let lossy = members().any(|m| m.about.lossy).then_some(Warning::LossyCompression);
-    let few = members().any(|m| m.format.stored <= FEW_BITS).then_some(Warning::EightBit);
+    let lossy = members()
+        .any(|m| m.about.lossy)
+        .then_some(Warning::LossyCompression);
+    let few = members()
+        .any(|m| m.format.stored <= FEW_BITS)
+        .then_some(Warning::EightBit);
     lossy.into_iter().chain(few).collect()
 }
 

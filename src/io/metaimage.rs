@@ -122,7 +122,9 @@ impl<'a> Fields<'a> {
         let datatype = self.datatype.and_then(datatype_of);
         let datatype = datatype
             .ok_or_else(|| text.wrong("ElementType", "is not that of one real number a voxel"))?;
-        let sizes = self.sizes.ok_or_else(|| text.wrong("DimSize", "is missing"))?;
+        let sizes = self
+            .sizes
+            .ok_or_else(|| text.wrong("DimSize", "is missing"))?;
         let packing = if flag(self.compressed, false) {
             Packing::Zlib
         } else {

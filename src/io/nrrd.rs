@@ -96,13 +96,15 @@ impl<'a> Fields<'a> {
     }
 
     fn layout(&self, text: &Text) -> Result<(Layout, Packing), IoError> {
-        let need = |field, value: Option<&'a str>| {
-            value.ok_or_else(|| text.wrong(field, "is missing"))
-        };
+        let need =
+            |field, value: Option<&'a str>| value.ok_or_else(|| text.wrong(field, "is missing"));
         let datatype = need("type", self.datatype)?;
         let datatype = datatype_of(datatype)
             .ok_or_else(|| text.wrong("type", "is not that of one real number a voxel"))?;
-        let packing = match need("encoding", self.encoding)?.to_ascii_lowercase().as_str() {
+        let packing = match need("encoding", self.encoding)?
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "raw" => Packing::Plain,
             "gzip" | "gz" => Packing::Gzip,
             _ => return Err(text.wrong("encoding", "is neither raw nor gzip")),
@@ -169,13 +171,16 @@ fn datatype_of(name: &str) -> Option<Datatype> {
         "short" | "short int" | "signed short" | "signed short int" | "int16" | "int16_t" => {
             Datatype::I16
         }
-        "ushort" | "unsigned short" | "unsigned short int" | "uint16" | "uint16_t" => {
-            Datatype::U16
-        }
+        "ushort" | "unsigned short" | "unsigned short int" | "uint16" | "uint16_t" => Datatype::U16,
         "int" | "signed int" | "int32" | "int32_t" => Datatype::I32,
         "uint" | "unsigned int" | "uint32" | "uint32_t" => Datatype::U32,
-        "longlong" | "long long" | "long long int" | "signed long long"
-        | "signed long long int" | "int64" | "int64_t" => Datatype::I64,
+        "longlong"
+        | "long long"
+        | "long long int"
+        | "signed long long"
+        | "signed long long int"
+        | "int64"
+        | "int64_t" => Datatype::I64,
         "ulonglong" | "unsigned long long" | "unsigned long long int" | "uint64" | "uint64_t" => {
             Datatype::U64
         }

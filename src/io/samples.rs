@@ -120,12 +120,7 @@ impl Layout {
     }
 
     /// The volume, with what the header, the datatype and the voxels give reason to warn of.
-    pub(super) fn scan(
-        &self,
-        data: Vec<i16>,
-        affine: Affine,
-        mut warnings: Vec<Warning>,
-    ) -> Scan {
+    pub(super) fn scan(&self, data: Vec<i16>, affine: Affine, mut warnings: Vec<Warning>) -> Scan {
         let dims = self.dims;
         let hu = Volume { data, dims, affine };
         if matches!(self.datatype, Datatype::U8 | Datatype::I8) {

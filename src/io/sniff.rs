@@ -157,8 +157,8 @@ pub(super) fn refuse(file: &str, kind: Kind) -> IoError {
         Kind::Jpeg => ("a JPEG image", "it is no volume"),
         Kind::Dicom => ("a DICOM file", "open it with the rest of its series"),
         Kind::Zip => ("a zip archive", "unpack it"),
-        Kind::Nrrd => ("an NRRD volume", "unpack it, or convert it to NIfTI"),
-        Kind::MetaImage => ("a MetaImage volume", "unpack it, or convert it to NIfTI"),
+        Kind::Nrrd => ("an NRRD file", "unpack it, or convert it to NIfTI"),
+        Kind::MetaImage => ("a MetaImage file", "unpack it, or convert it to NIfTI"),
         Kind::Other(looks_like, advice) => (looks_like, advice),
     };
     IoError::UnknownFormat {

@@ -108,7 +108,10 @@ impl Text<'_> {
 
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 60;
-    text.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(SHOWN)
+        .collect()
 }
 
 /// The affine of three voxel axes (as vectors in mm) and the first voxel, in a world whose axes

@@ -30,13 +30,13 @@ const PIECE_MM: &str = "20";
 /// Side of Inf-Net's and the class network's input.
 const SIDE: &str = "64";
 
-fn pleura<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Output {
+pub(crate) fn pleura<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(args: I) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pleura"));
     command.args(args).env_remove("PLEURA_MODELS");
     command.output().unwrap()
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.to_str().unwrap().to_string()
 }
 
@@ -45,13 +45,13 @@ fn complaints(output: &Output) -> String {
 }
 
 #[track_caller]
-fn assert_code(output: &Output, code: i32) {
+pub(crate) fn assert_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", complaints(output));
 }
 
 /// Fails unless one line of standard error has all of `parts`.
 #[track_caller]
-fn assert_says(output: &Output, parts: &[&str]) {
+pub(crate) fn assert_says(output: &Output, parts: &[&str]) {
     let said = complaints(output);
     let found = said
         .lines()
@@ -59,19 +59,19 @@ fn assert_says(output: &Output, parts: &[&str]) {
     assert!(found, "no line has {parts:?}: {said}");
 }
 
-fn names(folder: &Path) -> BTreeSet<String> {
+pub(crate) fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect()
 }
 
-fn labels(path: &Path) -> Volume<u8> {
+pub(crate) fn labels(path: &Path) -> Volume<u8> {
     let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     read_labels(&text(path), &bytes, &Limits::default()).unwrap()
 }
 
-fn scan(path: &Path) -> Volume<i16> {
+pub(crate) fn scan(path: &Path) -> Volume<i16> {
     let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     read(&text(path), &bytes, &Limits::default()).unwrap().hu
 }
@@ -139,10 +139,10 @@ fn add_normnet(models: &Path) {
 }
 
 /// A folder with models and, once asked for, a phantom.
-struct Bench(TempDir);
+pub(crate) struct Bench(TempDir);
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let device = Default::default();
         let mut build = Builder::<Flex>::training(1, &device);
@@ -154,12 +154,12 @@ impl Bench {
         Bench(folder)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// chest.nii.gz, chest_lungs_truth.nii.gz and chest_lesions_truth.nii.gz.
-    fn phantom(&self) -> PathBuf {
+    pub(crate) fn phantom(&self) -> PathBuf {
         let path = self.path("chest.nii.gz");
         assert_code(
             &pleura(["phantom", "--out", &text(&path), "--piece", PIECE_MM]),
@@ -168,7 +168,7 @@ impl Bench {
         path
     }
 
-    fn segment(&self, inputs: &[&Path], out: &Path, options: &[&str]) -> Output {
+    pub(crate) fn segment(&self, inputs: &[&Path], out: &Path, options: &[&str]) -> Output {
         let mut args = vec!["segment".to_string()];
         args.extend(inputs.iter().map(|path| text(path)));
         args.extend(["--out".to_string(), text(out), "--models".to_string()]);

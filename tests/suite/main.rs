@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "cli", feature = "train"))]
 mod command;
+#[cfg(all(feature = "cli", feature = "train"))]
+mod formats;
 mod golden;
 #[cfg(feature = "train")]
 mod gradients;

@@ -25,7 +25,7 @@ const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
 const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
 /// The elements that are kept.
-const KEPT: [Tag; 29] = [
+const KEPT: [Tag; 27] = [
     tags::IMAGE_TYPE,
     tags::FRAME_TYPE,
     tags::MODALITY,
@@ -53,8 +53,6 @@ const KEPT: [Tag; 29] = [
     tags::RESCALE_SLOPE,
     tags::LOSSY_IMAGE_COMPRESSION,
     tags::TRANSFER_SYNTAX_UID,
-    tags::SOP_INSTANCE_UID,
-    tags::MEDIA_STORAGE_SOP_CLASS_UID,
 ];
 
 /// The sequences whose items are kept: the functional groups of multi-frame images (PS3.3
@@ -209,7 +207,12 @@ impl<'a> Reader<'a> {
     pub(super) fn meta(&mut self) -> Result<DataSet<'a>, Fault> {
         let mut set = self.empty();
         const GROUP: [u8; 2] = [0x02, 0x00];
-        while self.data.get(self.at..).unwrap_or_default().starts_with(&GROUP) {
+        while self
+            .data
+            .get(self.at..)
+            .unwrap_or_default()
+            .starts_with(&GROUP)
+        {
             let end = End::Length(self.data.len());
             let header = self.header(end)?;
             self.value(&header, end, 0, &mut set)?;
@@ -274,9 +277,9 @@ impl<'a> Reader<'a> {
                 self.at = to;
                 Ok(from..to)
             }
-            Some(to) if to <= self.data.len() => {
-                Err(Fault::Broken("holds an element that reaches out of its item"))
-            }
+            Some(to) if to <= self.data.len() => Err(Fault::Broken(
+                "holds an element that reaches out of its item",
+            )),
             _ => Err(Fault::Truncated(
                 (from as u64).saturating_add(length as u64),
                 self.data.len() as u64,
@@ -345,7 +348,11 @@ impl<'a> Reader<'a> {
                 }
                 (ITEM, None) => items.push(self.item(End::Delimiter(end.limit()), depth + 1)?),
                 (SEQUENCE_END, _) if matches!(end, End::Delimiter(_)) => break,
-                _ => return Err(Fault::Broken("has a sequence with something else than items")),
+                _ => {
+                    return Err(Fault::Broken(
+                        "has a sequence with something else than items",
+                    ));
+                }
             }
         }
         self.coding = outer;

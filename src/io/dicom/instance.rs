@@ -173,10 +173,7 @@ fn format(name: &str, set: &DataSet) -> Result<Format, IoError> {
     let rows = word(tags::ROWS, "Rows (0028,0010)")?;
     let columns = word(tags::COLUMNS, "Columns (0028,0011)")?;
     if rows == 0 || columns == 0 {
-        return wrong(
-            "Rows (0028,0010) or Columns (0028,0011)",
-            "is 0".to_owned(),
-        );
+        return wrong("Rows (0028,0010) or Columns (0028,0011)", "is 0".to_owned());
     }
     let allocated = word(tags::BITS_ALLOCATED, "BitsAllocated (0028,0100)")?;
     if allocated != 8 && allocated != 16 {
@@ -184,9 +181,7 @@ fn format(name: &str, set: &DataSet) -> Result<Format, IoError> {
         return wrong("BitsAllocated (0028,0100)", problem);
     }
     let stored = set.word(tags::BITS_STORED).unwrap_or(allocated);
-    let high = set
-        .word(tags::HIGH_BIT)
-        .unwrap_or(stored.saturating_sub(1));
+    let high = set.word(tags::HIGH_BIT).unwrap_or(stored.saturating_sub(1));
     if stored == 0 || high >= allocated || high + 1 < stored {
         let problem = format!("{stored} with high bit {high} does not fit {allocated} bits");
         return wrong("BitsStored (0028,0101)", problem);

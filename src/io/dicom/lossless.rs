@@ -99,7 +99,11 @@ impl<'a> Bits<'a> {
         let ahead = self.peek();
         let (category, length) = table.0.get(ahead).copied().unwrap_or_default();
         if length == 0 {
-            return Err(if self.count < CODE_BITS { SHORT } else { BROKEN });
+            return Err(if self.count < CODE_BITS {
+                SHORT
+            } else {
+                BROKEN
+            });
         }
         self.skip(u32::from(length))?;
         match category {
@@ -110,7 +114,11 @@ impl<'a> Bits<'a> {
                 self.skip(size)?;
                 // Values of the lower half are negative (section F.2.2.1, EXTEND).
                 let negative = value < 1 << (size - 1);
-                Ok(if negative { value - (1 << size) + 1 } else { value })
+                Ok(if negative {
+                    value - (1 << size) + 1
+                } else {
+                    value
+                })
             }
             16 => Ok(1 << 15),
             _ => Err(BROKEN),
@@ -134,11 +142,7 @@ impl<'a> Bits<'a> {
 /// Unpacks an image of one component that has to be of `rows` × `columns` samples.
 ///
 /// `Err` says what is wrong with it.
-pub(super) fn unpack(
-    stream: &[u8],
-    rows: usize,
-    columns: usize,
-) -> Result<Vec<u16>, &'static str> {
+pub(super) fn unpack(stream: &[u8], rows: usize, columns: usize) -> Result<Vec<u16>, &'static str> {
     let mut rest = stream.strip_prefix(&[0xFF, 0xD8]).ok_or(BROKEN)?;
     let mut tables: [Option<Huffman>; TABLES] = Default::default();
     let (mut frame, mut interval) = (None, 0);
@@ -239,7 +243,7 @@ fn samples(
     interval: usize,
     data: &[u8],
 ) -> Result<Vec<u16>, &'static str> {
-    if interval % frame.columns != 0 {
+    if !interval.is_multiple_of(frame.columns) {
         return Err("the JPEG stream restarts within a line");
     }
     let lines = match interval / frame.columns {
@@ -252,7 +256,7 @@ fn samples(
     let mut above: Vec<u16> = Vec::new();
     let mut line: Vec<u16> = Vec::with_capacity(frame.columns);
     for row in 0..frame.rows {
-        if row > 0 && row % lines == 0 {
+        if row > 0 && row.is_multiple_of(lines) {
             bits.restart(row / lines - 1)?;
             above.clear();
         }

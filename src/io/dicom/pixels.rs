@@ -49,7 +49,9 @@ impl Instance<'_> {
             Packing::JpegLossless => {
                 let stream = self.stream(frame)?;
                 let words = lossless::unpack(&stream, rows, columns);
-                Ok(Samples::Words(words.map_err(|reason| self.damaged(reason))?))
+                Ok(Samples::Words(
+                    words.map_err(|reason| self.damaged(reason))?,
+                ))
             }
             Packing::Jpeg => {
                 let picture = image::read(self.name, &self.stream(frame)?, limits);
@@ -121,7 +123,10 @@ impl Instance<'_> {
                 let start = fragments.get(*n).map_or(0, |range| range.start);
                 (from..to).contains(&start.saturating_sub(first))
             };
-            (0..fragments.len()).filter(inside).filter_map(bytes).collect()
+            (0..fragments.len())
+                .filter(inside)
+                .filter_map(bytes)
+                .collect()
         };
         match wanted.as_slice() {
             [] => Err(self.damaged("a frame has no fragment")),

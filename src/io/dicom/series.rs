@@ -54,11 +54,7 @@ impl<'a> Collection<'a> {
     /// # Errors
     ///
     /// If a DICOM file is cut or damaged, or no file has slices.
-    pub(super) fn read(
-        name: &'a str,
-        files: &'a [File],
-        limits: &Limits,
-    ) -> Result<Self, IoError> {
+    pub(super) fn read(name: &'a str, files: &'a [File], limits: &Limits) -> Result<Self, IoError> {
         let mut all = Self {
             name,
             instances: Vec::new(),

@@ -155,13 +155,14 @@ fn layers(
 
     let mut gaps: Vec<f64> = heights.windows(2).map(|pair| pair[1] - pair[0]).collect();
     gaps.sort_by(f64::total_cmp);
-    let middle = gaps.get(gaps.len() / 2).copied().unwrap_or(mean);
+    let middle = gaps.get((gaps.len() - 1) / 2).copied().unwrap_or(mean);
     let (least, most) = (
         gaps.first().copied().unwrap_or(mean),
         gaps.last().copied().unwrap_or(mean),
     );
-    // The highest layer lies on the highest slice.
-    let count = ((high - low) / middle).round().max(1.0);
+    // The highest layer lies on the highest slice, and no slice is lost to a coarser grid.
+    let least_count = slices.len() as f64 - 1.0;
+    let count = ((high - low) / middle).round().max(least_count);
     if count + 1.0 > (MOST_FILLED * slices.len()) as f64 {
         return Err(spacing(
             name,

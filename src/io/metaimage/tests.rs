@@ -30,7 +30,13 @@ fn write(v: &Volume<i16>, compressed: bool, big: bool) -> Vec<u8> {
     let voxels: Vec<u8> = v
         .data
         .iter()
-        .flat_map(|x| if big { x.to_be_bytes() } else { x.to_le_bytes() })
+        .flat_map(|x| {
+            if big {
+                x.to_be_bytes()
+            } else {
+                x.to_le_bytes()
+            }
+        })
         .collect();
     let voxels = if compressed { zlib(&voxels) } else { voxels };
     let flag = |on: bool| if on { "True" } else { "False" };
@@ -87,7 +93,11 @@ fn broken_fields_are_named() {
         ("LOCAL", "LIST", "another file"),
         ("BinaryData = True", "BinaryData = False", "BinaryData"),
         ("NDims = 3", "HeaderSize = -1", "HeaderSize"),
-        ("NDims = 3", "ElementNumberOfChannels = 3", "ElementNumberOfChannels"),
+        (
+            "NDims = 3",
+            "ElementNumberOfChannels = 3",
+            "ElementNumberOfChannels",
+        ),
         ("Offset = ", "Offset = inf ", "Offset"),
         ("NDims = 3", "no equals sign", "without ="),
     ] {
@@ -95,7 +105,10 @@ fn broken_fields_are_named() {
         let mut file = header.replace(from, to).into_bytes();
         file.extend(vec![0; 120]);
         let text = opened(&file).unwrap_err().to_string();
-        assert!(text.contains(says) && text.contains("scan.mha"), "{to}: {text}");
+        assert!(
+            text.contains(says) && text.contains("scan.mha"),
+            "{to}: {text}"
+        );
     }
 }
 

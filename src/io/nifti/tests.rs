@@ -1,10 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
-use std::io::{Read, Write};
+use std::io::Read;
 
 use ::nifti::{NiftiHeader, NiftiType};
-
-
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 

@@ -5,8 +5,8 @@ use std::io::Read;
 use flate2::Compression;
 use flate2::read::GzEncoder;
 
-use crate::volume::{Affine, Volume};
 use crate::io::sniff::NIFTI1_HEADER;
+use crate::volume::{Affine, Volume};
 
 /// Header and the four zero bytes that say "no extensions".
 const VOX_OFFSET: usize = NIFTI1_HEADER + 4;
