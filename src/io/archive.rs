@@ -131,7 +131,12 @@ mod tests {
     #[test]
     fn a_zipped_series_and_a_zipped_nifti_open() {
         let v = volume(Affine::from_spacing([0.7, 0.8, 1.5]));
-        let slices = series(&v, &Options::default()).into_iter();
+        let whole = Options {
+            stored: 16,
+            high: 15,
+            ..Options::default()
+        };
+        let slices = series(&v, &whole).into_iter();
         let mut files: Vec<_> = slices
             .map(|file| (format!("study/{}", file.name), file.bytes.into_owned()))
             .collect();

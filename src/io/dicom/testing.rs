@@ -367,7 +367,7 @@ pub(crate) fn lossless_jpeg(plain: &[u16], rows: usize, columns: usize, o: Lossl
 
     let at = |y: usize, x: usize| i32::from(plain[y * columns + x] >> o.point_transform);
     let mut bits: Vec<bool> = Vec::new();
-    let mut put = |bits: &mut Vec<bool>, value: u32, count: u32| {
+    let put = |bits: &mut Vec<bool>, value: u32, count: u32| {
         bits.extend((0..count).rev().map(|n| value >> n & 1 == 1));
     };
     let flush = |bits: &mut Vec<bool>, out: &mut Vec<u8>| {
