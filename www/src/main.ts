@@ -27,13 +27,14 @@ interface Scan {
 class Page {
   private readonly asked = fromAddress(location.search);
   private readonly form = byId<HTMLFormElement>('options');
-  private readonly stage = new Stage();
-  private readonly overlay = new Overlay(() => this.stage.viewer, this.stage.picture);
+  private readonly ready = registerServiceWorker();
+  private readonly stage = new Stage(this.ready);
+  private readonly overlay = new Overlay(this.stage);
   private readonly client = new EngineClient(
     engineSettings(this.asked, this.asked.device),
     new URL('models/', document.baseURI).href,
     (event) => this.receive(event),
-    registerServiceWorker(),
+    this.ready,
   );
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();

@@ -1,59 +1,44 @@
 /** The masks of a finished analysis, put over the scan or the picture as the person wants them. */
 import { byId } from './dom.ts';
-import { compose, readLabels, type LabelVolume, type LayerName, type Layers, type Visible } from './masks.ts';
-import type { Areas, Picture } from './picture.ts';
-import type { NamedBytes } from './protocol.ts';
+import type { Areas } from './picture.ts';
+import type { LayerName, NamedBytes, Visible } from './protocol.ts';
+import type { Stage } from './stage.ts';
 import { STATIC, TEXT } from './strings.ts';
-import type { Viewer } from './viewer.ts';
 
 const LAYERS: LayerName[] = ['lungs', 'normnet', 'ggo', 'consolidation'];
 
 export class Overlay {
-  private grid: LabelVolume | undefined;
-  private layers: Layers = {};
+  private hasMasks = false;
 
-  constructor(
-    private readonly viewer: () => Viewer | undefined,
-    private readonly picture: Picture,
-  ) {
+  constructor(private readonly stage: Stage) {
     for (const name of LAYERS) byId(`layer-${name}`).addEventListener('change', () => this.refresh());
     byId('opacity').addEventListener('input', () => this.setOpacity());
-    byId('outlines').addEventListener('change', () => this.viewer()?.setOutlines(checked('outlines')));
+    byId('outlines').addEventListener('change', () => this.stage.viewer?.setOutlines(checked('outlines')));
   }
 
   clear(): void {
-    this.grid = undefined;
-    this.layers = {};
+    this.hasMasks = false;
     byId('layers').hidden = true;
   }
 
   /** `classified`: whether Inf-Net's label 2 has a meaning of its own. */
   async showVolume(files: NamedBytes[], classified: boolean): Promise<void> {
     this.clear();
-    for (const name of ['lungs', 'normnet', 'infnet'] as const) {
-      const file = files.find((candidate) => candidate.name.includes(`_${name}.`));
-      if (file === undefined) continue;
-      const volume = await readLabels(file.bytes);
-      this.layers[name] = volume.labels;
-      // One header is enough: all masks lie on the scan's own grid.
-      this.grid ??= { ...volume, labels: new Uint8Array() };
-    }
-    this.offer({
-      lungs: this.layers.lungs !== undefined,
-      normnet: this.layers.normnet !== undefined,
-      ggo: this.layers.infnet !== undefined,
-      consolidation: this.layers.infnet !== undefined && classified,
-    });
+    const present = await this.stage.setMasks(files);
+    // Another scan has taken the place of theirs, or nothing can be shown.
+    if (present === undefined) return;
+    this.hasMasks = true;
+    this.offer({ ...present, consolidation: present.consolidation && classified });
     const name = document.querySelector('[data-layer="ggo"] [data-t]');
     if (name !== null) name.textContent = classified ? STATIC.layerGgo : TEXT.infection;
-    this.viewer()?.setOutlines(checked('outlines'));
+    this.stage.viewer?.setOutlines(checked('outlines'));
     this.setOpacity();
     this.refresh();
   }
 
   async showPicture(classes: NamedBytes): Promise<Areas> {
     this.clear();
-    const areas = await this.picture.setClasses(classes.bytes);
+    const areas = await this.stage.picture.setClasses(classes.bytes);
     this.offer({ lungs: false, normnet: false, ggo: true, consolidation: true });
     this.setOpacity();
     this.refresh();
@@ -71,8 +56,8 @@ export class Overlay {
 
   private setOpacity(): void {
     const opacity = Number(byId<HTMLInputElement>('opacity').value) / 100;
-    this.viewer()?.setOpacity(opacity);
-    this.picture.setOpacity(opacity);
+    this.stage.viewer?.setOpacity(opacity);
+    this.stage.picture.setOpacity(opacity);
   }
 
   private refresh(): void {
@@ -82,10 +67,9 @@ export class Overlay {
       ggo: checked('layer-ggo'),
       consolidation: checked('layer-consolidation'),
     };
-    this.picture.setVisible(visible);
-    if (this.grid === undefined) return;
-    const voxels = this.grid.dims[0] * this.grid.dims[1] * this.grid.dims[2];
-    void this.viewer()?.setOverlay(this.grid, compose(this.layers, visible, voxels));
+    this.stage.picture.setVisible(visible);
+    // The last wish is answered last, so that it is what stays.
+    if (this.hasMasks) void this.stage.showLayers(visible).catch(() => undefined);
   }
 }
 

@@ -1,10 +1,12 @@
 /** The left side of the page: the scan or the picture, and the controls under it. */
 import { byId } from './dom.ts';
-import { gunzip } from './masks.ts';
 import { Picture } from './picture.ts';
+import { axialSlices, inFile } from './slices.ts';
 import { HEAD_BYTES, looksLikePicture } from './sniff.ts';
 import { TEXT } from './strings.ts';
+import { ViewWorker } from './view-worker.ts';
 import type { Location, Plane, Viewer } from './viewer.ts';
+import type { FirstSlice, NamedBytes, ShownScan, Visible } from './protocol.ts';
 
 export type Shown = 'volume' | 'picture' | 'nothing';
 
@@ -12,8 +14,16 @@ export class Stage {
   readonly picture = new Picture(byId<HTMLCanvasElement>('picture'));
   private loading: Promise<Viewer | undefined> | undefined;
   private loaded: Viewer | undefined;
+  private worker: ViewWorker | undefined;
+  private scan: Pick<ShownScan, 'dims' | 'steps'> | undefined;
+  private info = '';
+  /** Counts the files: what belongs to an earlier one comes too late. */
+  private turn = 0;
 
-  constructor() {
+  constructor(
+    /** No Worker is started before this. */
+    private readonly ready: Promise<void>,
+  ) {
     for (const button of document.querySelectorAll<HTMLButtonElement>('[data-plane]')) {
       button.addEventListener('click', () => this.choosePlane(button));
     }
@@ -29,28 +39,64 @@ export class Stage {
 
   /** Shows the file at once, long before it is analysed; says what could be shown. */
   async show(name: string, file: Blob): Promise<Shown> {
+    this.turn += 1;
+    this.worker?.end();
+    this.worker = undefined;
+    this.scan = undefined;
     const isPicture = looksLikePicture(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
     this.reveal(name, isPicture);
     if (isPicture) {
       await this.picture.show(file);
       return 'picture';
     }
+    return this.showVolume(file, this.turn);
+  }
+
+  private async showVolume(file: Blob, turn: number): Promise<Shown> {
     const viewer = await this.ensureViewer();
+    await this.ready;
+    if (turn !== this.turn) return 'nothing';
     if (viewer === undefined) {
       this.note(TEXT.noViewer);
       return 'nothing';
     }
-    try {
-      await viewer.show(await gunzip(new Uint8Array(await file.arrayBuffer())));
-    } catch {
+    this.worker = new ViewWorker((slice) => this.showFirst(slice));
+    const scan = await this.worker.scan(file, viewer.budget).catch(() => undefined);
+    if (turn !== this.turn) return 'nothing';
+    if (scan === undefined) {
       // What is wrong with the file the engine says, which reads it with more care.
       viewer.clear();
       this.note(TEXT.cantShow);
       return 'nothing';
     }
+    this.scan = scan;
+    this.showInfo();
+    await viewer.show(scan.file);
+    byId('first').hidden = true;
     this.note('');
     byId<HTMLSelectElement>('window').value = 'lung';
     return 'volume';
+  }
+
+  /** The middle slice lies over the viewer until that has the whole scan. */
+  private showFirst(slice: FirstSlice): void {
+    const canvas = byId<HTMLCanvasElement>('first');
+    canvas.width = slice.width;
+    canvas.height = slice.height;
+    canvas.getContext('2d')?.putImageData(new ImageData(slice.pixels, slice.width, slice.height), 0, 0);
+    canvas.hidden = false;
+  }
+
+  /** Takes the masks of the scan that is shown; says which layers there are. */
+  async setMasks(files: NamedBytes[]): Promise<Visible | undefined> {
+    if (this.loaded === undefined || this.scan === undefined) return undefined;
+    return this.worker?.masks(files, this.scan.steps, this.loaded.order).catch(() => undefined);
+  }
+
+  /** Puts these of the layers over the scan. */
+  async showLayers(visible: Visible): Promise<void> {
+    const codes = await this.worker?.codes(visible);
+    if (codes !== undefined) this.loaded?.setOverlay(codes);
   }
 
   /** Moves the crosshair to a point in RAS mm, and the planes into sight. */
@@ -60,7 +106,14 @@ export class Stage {
   }
 
   setInfo(text: string): void {
-    byId('file-info').textContent = text;
+    this.info = text;
+    this.showInfo();
+  }
+
+  /** A picture that is coarser than the scan says so. */
+  private showInfo(): void {
+    const thinned = this.scan?.steps.some((step) => step > 1) ?? false;
+    byId('file-info').textContent = [this.info, ...(thinned ? [TEXT.thinned] : [])].join(' · ');
   }
 
   /** Loads the viewer ahead of the first scan. */
@@ -96,6 +149,7 @@ export class Stage {
     byId('picture-box').hidden = !picture;
     byId('scan-controls').hidden = picture;
     byId('file-name').textContent = name;
+    byId('first').hidden = true;
     byId('readout').textContent = '';
     this.setInfo('');
   }
@@ -119,10 +173,12 @@ export class Stage {
   }
 
   private located(location: Location): void {
-    const slice = byId<HTMLInputElement>('slice');
-    slice.max = String(location.axial.count - 1);
-    slice.value = String(location.axial.slice);
-    byId('slice-out').textContent = TEXT.sliceOf(location.axial.slice + 1, location.axial.count);
+    if (this.loaded === undefined || this.scan === undefined) return;
+    const slices = axialSlices(this.scan.dims, this.scan.steps, this.loaded.order);
+    const slider = byId<HTMLInputElement>('slice');
+    slider.max = String(slices.shown - 1);
+    slider.value = String(location.slice);
+    byId('slice-out').textContent = TEXT.sliceOf(inFile(slices, location.slice) + 1, slices.count);
     byId('readout').textContent = [
       Number.isNaN(location.hu) ? '' : TEXT.hu(Math.round(location.hu)),
       position(location.mm),

@@ -179,5 +179,6 @@ export const TEXT = {
   pixelCount: 'Pixels',
   infected: 'marked by Inf-Net',
   dims: (dims: string, spacing: string) => `${dims} voxels, ${spacing} mm`,
+  thinned: 'shown coarser than it is',
   pixels: (dims: string) => `${dims} pixels`,
 } as const;

@@ -1,7 +1,8 @@
 /** The scan in three planes with the masks over it. Wraps NiiVue and hides it from the rest of the page. */
 import { cmapper, DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from '@niivue/niivue';
-import { overlayLut, type LabelVolume } from './masks.ts';
-import { layoutOf, stepsFor, thin, voxelBudget, type Steps } from './preview.ts';
+import { voxelBudget } from './budget.ts';
+import { overlayLut } from './masks.ts';
+import type { Bytes, Order } from './protocol.ts';
 
 export type Plane = 'all' | 'axial' | 'coronal' | 'sagittal';
 
@@ -20,7 +21,8 @@ export interface Location {
   hu: number;
   /** Overlay code of `masks.compose` at this voxel. */
   code: number;
-  axial: { slice: number; count: number };
+  /** The viewer's axial slice, from the feet up. */
+  slice: number;
 }
 
 const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
@@ -28,6 +30,8 @@ const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
   coronal: SLICE_TYPE.CORONAL,
   sagittal: SLICE_TYPE.SAGITTAL,
 };
+/** HU from air to dense bone. */
+const CT_RANGE = { global_min: -1024, global_max: 3071 };
 const RIM_OPACITY = 0.95;
 /** The shader drops what is fully transparent, rims included. */
 const LEAST_FILL = 0.004;
@@ -36,7 +40,6 @@ export class Viewer {
   private readonly nv: Niivue;
   private plane: Plane = 'all';
   private hasScan = false;
-  private steps: Steps = [1, 1, 1];
   private outlines = true;
   private window = LUNG_WINDOW;
 
@@ -68,6 +71,7 @@ export class Viewer {
       cycleClipPlaneHotKey: '',
     });
     this.nv.drawLut = cmapper.makeDrawLut(overlayLut());
+    leaveOutGradient(this.nv);
     this.nv.onLocationChange = () => onLocation(this.location());
   }
 
@@ -81,16 +85,32 @@ export class Viewer {
     return viewer;
   }
 
-  /** Shows an unpacked NIfTI file; the masks of the scan before go. Throws for what is no whole file. */
-  async show(raw: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** How many voxels it takes. */
+  get budget(): number {
+    return voxelBudget(this.nv.gl);
+  }
+
+  /** The order of the scan's axes, as the overlay's codes must have it. */
+  get order(): Order {
+    return (this.nv.volumes[0]?.permRAS as Order | undefined) ?? [1, 2, 3];
+  }
+
+  /** Shows an unpacked NIfTI file; the masks of the scan before go. */
+  async show(file: Bytes): Promise<void> {
     this.clear();
-    const layout = layoutOf(raw);
-    if (layout === undefined) throw new Error('not a whole NIfTI-1 file');
-    this.steps = stepsFor(layout, voxelBudget());
+    const { low, high } = edges(LUNG_WINDOW);
+    this.window = LUNG_WINDOW;
     // From memory: NiiVue's own `loadVolumes` would ask the server for a file of this name.
-    this.nv.addVolume(await image('scan.nii', thin(raw, layout, this.steps)));
+    const volume = await NVImage.loadFromUrl({
+      url: 'scan.nii',
+      name: 'scan.nii',
+      buffer: file.buffer,
+      colormap: 'gray',
+      cal_min: low,
+      cal_max: high,
+    });
+    this.nv.addVolume(volume);
     this.hasScan = true;
-    this.setWindow(LUNG_WINDOW);
     this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
     this.nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
     this.layout();
@@ -104,18 +124,16 @@ export class Viewer {
     this.nv.drawScene();
   }
 
-  /** Puts overlay codes on the scan, in the voxel order of the mask files. */
-  async setOverlay(grid: LabelVolume, codes: Uint8Array): Promise<void> {
-    if (!this.hasScan) return;
-    const file = new Uint8Array(grid.header.length + codes.length);
-    file.set(grid.header);
-    file.set(codes, grid.header.length);
-    const layout = layoutOf(file);
-    if (layout === undefined) return;
-    this.nv.loadDrawing(await image('overlay.nii', thin(file, layout, this.steps)));
-    // Nobody draws here: the copy that it keeps for an undo only costs memory.
-    this.nv.drawClearAllUndoBitmaps();
-    this.nv.setDrawOpacity(this.nv.drawOpacity);
+  /** Puts overlay codes on the scan, in the order of R, A and S. */
+  setOverlay(codes: Bytes): void {
+    const dims = this.nv.back?.dims;
+    if (!this.hasScan || dims === undefined) return;
+    // NiiVue's own way to load a drawing turns it voxel by voxel and packs it for an undo, here, where the page would stand still.
+    if (this.nv.drawBitmap === null) {
+      this.nv.drawTexture = this.nv.r8Tex(this.nv.drawTexture, WebGL2RenderingContext.TEXTURE7, dims);
+    }
+    this.nv.drawBitmap = codes;
+    this.nv.refreshDrawing(true);
   }
 
   setOpacity(opacity: number): void {
@@ -139,14 +157,7 @@ export class Viewer {
     volume.robust_min = low;
     volume.robust_max = high;
     this.nv.refreshLayers(volume, 0);
-    this.freeGradient();
     this.nv.drawScene();
-  }
-
-  /** Made with every volume for lighting in 3D, as large as the volume, and of no use here. */
-  private freeGradient(): void {
-    if (this.nv.gradientTexture !== null) this.nv.gl.deleteTexture(this.nv.gradientTexture);
-    this.nv.gradientTexture = null;
   }
 
   setPlane(plane: Plane): void {
@@ -185,7 +196,7 @@ export class Viewer {
       mm: [mm[0] as number, mm[1] as number, mm[2] as number],
       hu: vox === undefined ? Number.NaN : (volume?.getValue(vox[0] as number, vox[1] as number, vox[2] as number) ?? NaN),
       code: this.nv.drawBitmap?.[index] ?? 0,
-      axial: { slice: k, count: dims[3] ?? 0 },
+      slice: k,
     };
   }
 
@@ -235,10 +246,25 @@ export class Viewer {
   }
 }
 
-function image(name: string, file: Uint8Array<ArrayBuffer>): Promise<NVImage> {
-  const { low, high } = edges(LUNG_WINDOW);
-  return NVImage.loadFromUrl({ url: name, name, buffer: file.buffer, colormap: 'gray', cal_min: low, cal_max: high });
+/**
+ * With every volume come two textures for lighting in 3D, as large as the volume, which is most of the work of showing it. Of no use
+ * here, they stay one voxel wide.
+ */
+function leaveOutGradient(nv: Niivue): void {
+  const units: number[] = [WebGL2RenderingContext.TEXTURE6, WebGL2RenderingContext.TEXTURE8];
+  const make = nv.rgbaTex.bind(nv);
+  nv.rgbaTex = (texture, unit, dims, filled) => {
+    const [rank = 3, , , depth = 1] = dims;
+    return make(texture, unit, units.includes(unit) ? [rank, 1, 1, depth] : dims, filled);
+  };
 }
+
+/** The window is the page's own: NiiVue's search for the brightest and darkest voxels would only take time. */
+NVImage.prototype.calMinMax = function calMinMax(this: NVImage): number[] {
+  const { low, high } = edges(LUNG_WINDOW);
+  Object.assign(this, { cal_min: low, cal_max: high, robust_min: low, robust_max: high, ...CT_RANGE });
+  return [low, high, CT_RANGE.global_min, CT_RANGE.global_max];
+};
 
 function edges(window: HuWindow): { low: number; high: number } {
   return { low: window.level - window.width / 2, high: window.level + window.width / 2 };
