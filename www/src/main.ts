@@ -1,20 +1,21 @@
 /** The page: brings the file, the engine, the viewer and the panel together. */
-import { byId, fillTexts } from './dom.ts';
+import { showDevice, showNoDevice } from './device-line.ts';
+import { byId } from './dom.ts';
 import { EngineClient } from './engine/client.ts';
-import type { EngineEvent, OpenedDevice } from './engine/events.ts';
-import { duration } from './format.ts';
+import type { EngineEvent } from './engine/events.ts';
+import { duration, fixed, whole } from './format.ts';
 import { listen } from './intake.ts';
+import { startLanguage } from './language.ts';
+import { Outcome } from './outcome.ts';
 import { Overlay } from './overlay.ts';
 import { Progress } from './progress.ts';
 import type { NamedBytes, ScanInfo } from './protocol.ts';
 import { classified, readReport } from './report.ts';
-import { hideFindings, showAreas, showFindings, showWarnings } from './results.ts';
-import { saveButtons } from './saves.ts';
 import { registerServiceWorker } from './service-worker.ts';
 import { demoCase, engineSettings, fromAddress, fromForm, intoForm } from './settings.ts';
 import { Stage } from './stage.ts';
-import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress } from './status.ts';
-import { STATIC, TEXT } from './strings.ts';
+import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress, type Text } from './status.ts';
+import { TEXT } from './strings.ts';
 
 /** Four times a second: the bar moves although a tile may take a minute. */
 const TICK_MS = 250;
@@ -30,6 +31,7 @@ class Page {
   private readonly ready = registerServiceWorker();
   private readonly stage = new Stage(this.ready);
   private readonly overlay = new Overlay(this.stage);
+  private readonly outcome = new Outcome((mm) => this.stage.goTo(mm));
   private readonly client = new EngineClient(
     engineSettings(this.asked, this.asked.device),
     new URL('models/', document.baseURI).href,
@@ -44,7 +46,6 @@ class Page {
 
   start(): void {
     intoForm(this.form, this.asked);
-    byId('device').textContent = TEXT.deviceWaiting;
     listen({ files: (files) => this.openFiles(files) });
     for (const button of document.querySelectorAll('[data-action="demo"]')) {
       button.addEventListener('click', () => this.openDemo(0));
@@ -64,13 +65,13 @@ class Page {
     const file = files[0];
     if (file === undefined) return;
     this.reset();
-    if (files.length > 1) showMessage(TEXT.tooMany, '', 'note');
+    if (files.length > 1) showMessage(() => TEXT.tooMany, () => '', 'note');
     this.open({ name: file.name, file });
   }
 
   private openDemo(pieceMm: number): void {
     this.reset();
-    showBusy(TEXT.makingDemo);
+    showBusy(() => TEXT.makingDemo);
     byId('cancel').hidden = false;
     this.client.demo(demoCase(pieceMm));
   }
@@ -93,9 +94,8 @@ class Page {
   }
 
   private clearResults(): void {
-    hideFindings();
+    this.outcome.clear();
     this.overlay.clear();
-    byId('saves').hidden = true;
   }
 
   private analyse(): void {
@@ -117,7 +117,7 @@ class Page {
     this.client.cancel();
     this.stopProgress();
     hideStatus();
-    if (this.scan !== undefined) showMessage(TEXT.cancelled, '', 'note');
+    if (this.scan !== undefined) showMessage(() => TEXT.cancelled, () => '', 'note');
     // Where the cancel came before the device was known, it is still to be found.
     this.client.warmUp();
   }
@@ -140,7 +140,8 @@ class Page {
     const now = this.now();
     switch (event.type) {
       case 'device':
-        this.showDevice(event.device, event.version);
+        this.progress?.crew(event.device.kind, event.device.workers);
+        showDevice(event.device, event.version);
         return;
       case 'demo':
         this.open({ name: event.file.name, file: new Blob([event.file.bytes]) });
@@ -180,51 +181,39 @@ class Page {
         this.died(event);
         return;
       case 'failed':
-        this.failed(TEXT.failed(event.stage), event.message);
-        if (event.stage === 'engine') byId('device').textContent = TEXT.deviceFailed;
+        this.failed(() => TEXT.failed(event.stage), () => event.message);
+        if (event.stage === 'engine') showNoDevice();
         return;
     }
   }
 
-  private showDevice(device: OpenedDevice, version: string): void {
-    this.progress?.crew(device.kind, device.workers);
-    const line = byId('device');
-    line.dataset['kind'] = device.kind;
-    line.textContent = deviceText(device);
-    byId('version').textContent = `${TEXT.title} ${version}`;
-  }
-
   private showInfo(info: ScanInfo): void {
-    this.stage.setInfo(
+    this.stage.setInfo(() =>
       info.kind === 'image'
-        ? TEXT.pixels(info.dims.slice(0, 2).join(' × '))
-        : TEXT.dims(info.dims.join(' × '), info.spacing.map((mm) => mm.toFixed(2)).join(' × ')),
+        ? TEXT.pixels(info.dims.slice(0, 2).map(whole).join(' × '))
+        : TEXT.dims(info.dims.map(whole).join(' × '), info.spacing.map((mm) => fixed(mm, 2)).join(' × ')),
     );
-    if (info.warnings.length > 0) {
-      showWarnings(info.warnings);
-      byId('results').hidden = false;
-    }
+    this.outcome.setWarnings(info.warnings);
   }
 
   private async finished(json: string, files: NamedBytes[]): Promise<void> {
     const seconds = this.now();
     this.stopProgress();
-    showDone(TEXT.finished(duration(seconds)));
-    byId('save-buttons').replaceChildren(...saveButtons(files));
-    byId('saves').hidden = false;
+    showDone(() => TEXT.finished(duration(seconds)));
+    this.outcome.setFiles(files);
     // The masks go over the scan, which may still be on its way to the screen.
     await this.shown;
     const classes = files.find((file) => file.name.endsWith('_classes.png'));
     if (classes !== undefined) {
-      showAreas(await this.overlay.showPicture(classes));
+      this.outcome.setAreas(await this.overlay.showPicture(classes));
       return;
     }
     const report = readReport(json);
-    showFindings(report, (mm) => this.stage.goTo(mm));
+    this.outcome.setReport(report);
     await this.overlay.showVolume(files, classified(report));
   }
 
-  private failed(title: string, text: string): void {
+  private failed(title: Text, text: Text): void {
     this.stopProgress();
     hideStatus();
     showMessage(title, text, 'problem');
@@ -232,21 +221,14 @@ class Page {
 
   private died({ cause, recovery, kept, worker }: Extract<EngineEvent, { type: 'died' }>): void {
     if (recovery === 'stop') {
-      if (byId('device').dataset['kind'] === undefined) byId('device').textContent = TEXT.deviceFailed;
-      this.failed(TEXT.recovery(recovery, kept), `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
+      showNoDevice();
+      this.failed(() => TEXT.recovery(recovery, kept), () => `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
       return;
     }
     if (worker === 'case') this.progress?.restarted(this.now());
-    if (this.progress !== undefined) showMessage(TEXT.recovery(recovery, kept), TEXT.recoveryCause(cause), 'note');
+    if (this.progress !== undefined) showMessage(() => TEXT.recovery(recovery, kept), () => TEXT.recoveryCause(cause), 'note');
   }
 }
 
-function deviceText(device: OpenedDevice): string {
-  if (device.kind === 'gpu') {
-    return device.software ? TEXT.deviceGpuSoftware(device.name) : TEXT.deviceGpu(device.name);
-  }
-  return TEXT.deviceCpu(device.workers, device.reason === undefined ? device.name : TEXT.cpuReason(device.reason));
-}
-
-fillTexts(STATIC);
+startLanguage();
 new Page().start();

@@ -3,17 +3,19 @@ import { byId } from './dom.ts';
 import type { Areas } from './picture.ts';
 import type { LayerName, NamedBytes, Visible } from './protocol.ts';
 import type { Stage } from './stage.ts';
-import { STATIC, TEXT } from './strings.ts';
+import { onLanguage, TEXT } from './strings.ts';
 
 const LAYERS: LayerName[] = ['lungs', 'normnet', 'ggo', 'consolidation'];
 
 export class Overlay {
   private hasMasks = false;
+  private classified = true;
 
   constructor(private readonly stage: Stage) {
     for (const name of LAYERS) byId(`layer-${name}`).addEventListener('change', () => this.refresh());
     byId('opacity').addEventListener('input', () => this.setOpacity());
     byId('outlines').addEventListener('change', () => this.stage.viewer?.setOutlines(checked('outlines')));
+    onLanguage(() => this.nameInfection());
   }
 
   clear(): void {
@@ -29,8 +31,8 @@ export class Overlay {
     if (present === undefined) return;
     this.hasMasks = true;
     this.offer({ ...present, consolidation: present.consolidation && classified });
-    const name = document.querySelector('[data-layer="ggo"] [data-t]');
-    if (name !== null) name.textContent = classified ? STATIC.layerGgo : TEXT.infection;
+    this.classified = classified;
+    this.nameInfection();
     this.stage.viewer?.setOutlines(checked('outlines'));
     this.setOpacity();
     this.refresh();
@@ -38,11 +40,18 @@ export class Overlay {
 
   async showPicture(classes: NamedBytes): Promise<Areas> {
     this.clear();
+    this.classified = true;
     const areas = await this.stage.picture.setClasses(classes.bytes);
     this.offer({ lungs: false, normnet: false, ggo: true, consolidation: true });
     this.setOpacity();
     this.refresh();
     return areas;
+  }
+
+  /** Where classes are not told apart, Inf-Net's first label is all of its infection. */
+  private nameInfection(): void {
+    const name = document.querySelector('[data-layer="ggo"] [data-t]');
+    if (name !== null) name.textContent = this.classified ? TEXT.page.layerGgo : TEXT.infection;
   }
 
   private offer(present: Visible): void {

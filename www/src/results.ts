@@ -1,7 +1,7 @@
 /** The findings panel: what the report says, for the eye. */
 import { histogram } from './chart.ts';
 import { byId, make } from './dom.ts';
-import { number, whole } from './format.ts';
+import { fixed, number, whole } from './format.ts';
 import type { Areas } from './picture.ts';
 import type { Warning } from './protocol.ts';
 import type { Affected, Amount, Lesion, Lesions, LungFindings, Report } from './report.ts';
@@ -17,8 +17,9 @@ const PARTS = ['warnings', 'headlines', 'measures', 'lesions', 'thirds', 'histog
 const FIRST_LESIONS = 6;
 
 export function showWarnings(warnings: Warning[]): void {
+  byId('results').hidden = false;
   byId('warnings').replaceChildren(
-    ...warnings.map((warning) => make('li', { 'data-code': warning.code }, [warning.text])),
+    ...warnings.map((warning) => make('li', { 'data-code': warning.code }, [TEXT.warning(warning.code, warning.text)])),
   );
 }
 
@@ -80,7 +81,7 @@ function measures(report: Report): HTMLElement[] {
   }
   const result: HTMLElement[] = [table('measures', ['', TEXT.right, TEXT.left, TEXT.both], rows)];
   if (report.agreement_dice !== null) {
-    result.push(make('p', { class: 'quiet remark' }, [TEXT.agreement(report.agreement_dice.toFixed(2))]));
+    result.push(make('p', { class: 'quiet remark' }, [TEXT.agreement(fixed(report.agreement_dice, 2))]));
   }
   return result;
 }

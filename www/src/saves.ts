@@ -30,18 +30,19 @@ function saveButton(text: string, file: string, act: () => void): HTMLButtonElem
 }
 
 /** What the ends of file names mean. */
-const LABELS: [end: RegExp, text: string][] = [
-  [/_report\.json$/, TEXT.saveReport],
-  [/_lungs\.nii\.gz$/, TEXT.saveLungs],
-  [/_normnet\.nii\.gz$/, TEXT.saveNormnet],
-  [/_infnet\.nii\.gz$/, TEXT.saveInfnet],
-  [/_infnet_prob\.nii\.gz$/, TEXT.saveProbability],
-  [/_infnet\.png$/, TEXT.saveProbability],
-  [/_classes\.png$/, TEXT.saveClasses],
-];
+const LABELS = [
+  [/_report\.json$/, 'saveReport'],
+  [/_lungs\.nii\.gz$/, 'saveLungs'],
+  [/_normnet\.nii\.gz$/, 'saveNormnet'],
+  [/_infnet\.nii\.gz$/, 'saveInfnet'],
+  [/_infnet_prob\.nii\.gz$/, 'saveProbability'],
+  [/_infnet\.png$/, 'saveProbability'],
+  [/_classes\.png$/, 'saveClasses'],
+] as const;
 
 function label(name: string): string {
-  return LABELS.find(([end]) => end.test(name))?.[1] ?? name;
+  const known = LABELS.find(([end]) => end.test(name));
+  return known === undefined ? name : TEXT[known[1]];
 }
 
 function mime(name: string): string {

@@ -1,12 +1,16 @@
 /** The left side of the page: the scan or the picture, and the controls under it. */
 import { byId } from './dom.ts';
+import { fixed, whole } from './format.ts';
 import { Picture } from './picture.ts';
 import { axialSlices, inFile } from './slices.ts';
 import { HEAD_BYTES, looksLikePicture } from './sniff.ts';
-import { TEXT } from './strings.ts';
+import type { Text } from './status.ts';
+import { onLanguage, TEXT } from './strings.ts';
 import { ViewWorker } from './view-worker.ts';
 import type { Location, Plane, Viewer } from './viewer.ts';
 import type { FirstSlice, NamedBytes, ShownScan, Visible } from './protocol.ts';
+
+const PAINT_MS = 200;
 
 export type Shown = 'volume' | 'picture' | 'nothing';
 
@@ -16,7 +20,9 @@ export class Stage {
   private loaded: Viewer | undefined;
   private worker: ViewWorker | undefined;
   private scan: Pick<ShownScan, 'dims' | 'steps'> | undefined;
-  private info = '';
+  private info: Text = () => '';
+  private said: Text = () => '';
+  private location: Location | undefined;
   /** Counts the files: what belongs to an earlier one comes too late. */
   private turn = 0;
 
@@ -29,6 +35,7 @@ export class Stage {
     }
     const slice = byId<HTMLInputElement>('slice');
     slice.addEventListener('input', () => this.loaded?.goToAxial(Number(slice.value)));
+    onLanguage(() => this.translate());
     const window = byId<HTMLSelectElement>('window');
     window.addEventListener('change', () => void this.chooseWindow(window.value));
   }
@@ -40,16 +47,19 @@ export class Stage {
   /** Shows the file at once, long before it is analysed; says what could be shown. */
   async show(name: string, file: Blob): Promise<Shown> {
     this.turn += 1;
+    const { turn } = this;
     this.worker?.end();
     this.worker = undefined;
     this.scan = undefined;
+    this.location = undefined;
     const isPicture = looksLikePicture(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
+    if (turn !== this.turn) return 'nothing';
     this.reveal(name, isPicture);
     if (isPicture) {
       await this.picture.show(file);
       return 'picture';
     }
-    return this.showVolume(file, this.turn);
+    return this.showVolume(file, turn);
   }
 
   private async showVolume(file: Blob, turn: number): Promise<Shown> {
@@ -57,7 +67,7 @@ export class Stage {
     await this.ready;
     if (turn !== this.turn) return 'nothing';
     if (viewer === undefined) {
-      this.note(TEXT.noViewer);
+      this.note(() => TEXT.noViewer);
       return 'nothing';
     }
     this.worker = new ViewWorker((slice) => this.showFirst(slice));
@@ -66,14 +76,16 @@ export class Stage {
     if (scan === undefined) {
       // What is wrong with the file the engine says, which reads it with more care.
       viewer.clear();
-      this.note(TEXT.cantShow);
+      this.note(() => TEXT.cantShow);
       return 'nothing';
     }
     this.scan = scan;
     this.showInfo();
+    // The first slice comes to the screen before the graphics card is busy with all of them.
+    await painted();
     await viewer.show(scan.file);
     byId('first').hidden = true;
-    this.note('');
+    this.note(() => '');
     byId<HTMLSelectElement>('window').value = 'lung';
     return 'volume';
   }
@@ -105,7 +117,7 @@ export class Stage {
     byId('volume-box').scrollIntoView({ block: 'nearest', behavior: 'smooth' });
   }
 
-  setInfo(text: string): void {
+  setInfo(text: Text): void {
     this.info = text;
     this.showInfo();
   }
@@ -113,7 +125,7 @@ export class Stage {
   /** A picture that is coarser than the scan says so. */
   private showInfo(): void {
     const thinned = this.scan?.steps.some((step) => step > 1) ?? false;
-    byId('file-info').textContent = [this.info, ...(thinned ? [TEXT.thinned] : [])].join(' · ');
+    byId('file-info').textContent = [this.info(), ...(thinned ? [TEXT.thinned] : [])].join(' · ');
   }
 
   /** Loads the viewer ahead of the first scan. */
@@ -133,7 +145,7 @@ export class Stage {
     canvas.replaceWith(canvas.cloneNode());
     this.loaded = undefined;
     this.loading = undefined;
-    this.note(TEXT.viewerLost);
+    this.note(() => TEXT.viewerLost);
   }
 
   private async ensureViewer(): Promise<Viewer | undefined> {
@@ -151,13 +163,14 @@ export class Stage {
     byId('file-name').textContent = name;
     byId('first').hidden = true;
     byId('readout').textContent = '';
-    this.setInfo('');
+    this.setInfo(() => '');
   }
 
-  private note(text: string): void {
-    byId('canvas-note').textContent = text;
-    byId('canvas-note').hidden = text === '';
-    byId('scan-controls').hidden = text !== '';
+  private note(text: Text): void {
+    this.said = text;
+    byId('canvas-note').textContent = text();
+    byId('canvas-note').hidden = text() === '';
+    byId('scan-controls').hidden = text() !== '';
   }
 
   private choosePlane(button: HTMLButtonElement): void {
@@ -169,18 +182,25 @@ export class Stage {
 
   private async chooseWindow(name: string): Promise<void> {
     const { LUNG_WINDOW, SOFT_WINDOW } = await import('./viewer.ts');
-    this.loaded?.setWindow(name === 'soft' ? SOFT_WINDOW : LUNG_WINDOW);
+    this.loaded?.setWindow(name === 'mediastinum' ? SOFT_WINDOW : LUNG_WINDOW);
+  }
+
+  private translate(): void {
+    this.showInfo();
+    byId('canvas-note').textContent = this.said();
+    if (this.location !== undefined) this.located(this.location);
   }
 
   private located(location: Location): void {
+    this.location = location;
     if (this.loaded === undefined || this.scan === undefined) return;
     const slices = axialSlices(this.scan.dims, this.scan.steps, this.loaded.order);
     const slider = byId<HTMLInputElement>('slice');
     slider.max = String(slices.shown - 1);
     slider.value = String(location.slice);
-    byId('slice-out').textContent = TEXT.sliceOf(inFile(slices, location.slice) + 1, slices.count);
+    byId('slice-out').textContent = TEXT.sliceOf(whole(inFile(slices, location.slice) + 1), whole(slices.count));
     byId('readout').textContent = [
-      Number.isNaN(location.hu) ? '' : TEXT.hu(Math.round(location.hu)),
+      Number.isNaN(location.hu) ? '' : TEXT.hu(whole(location.hu)),
       position(location.mm),
       ...tissue(location.code),
     ]
@@ -189,10 +209,18 @@ export class Stage {
   }
 }
 
+/** Resolves once what was drawn is seen; a page in the background is not seen, and waits no longer than this. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
+    setTimeout(resolve, PAINT_MS);
+  });
+}
+
 /** RAS millimetres with the letter of the side that they lie on. */
 function position(mm: readonly [number, number, number]): string {
   const axis = (value: number, plus: string, minus: string): string =>
-    `${value < 0 ? minus : plus} ${Math.abs(value).toFixed(1)}`;
+    `${value < 0 ? minus : plus} ${fixed(Math.abs(value), 1)}`;
   return `${axis(mm[0], 'R', 'L')} ${axis(mm[1], 'A', 'P')} ${axis(mm[2], 'S', 'I')} mm`;
 }
 
