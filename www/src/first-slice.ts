@@ -1,18 +1,14 @@
 /** The middle slice of a scan as a picture in the lung window, for the moment before the viewer has it all. */
-import { axesOf, type Layout } from './preview.ts';
+import { axesOf, voxelReader, type Layout } from './preview.ts';
 import type { FirstSlice } from './protocol.ts';
 import { middleOf } from './unpack.ts';
+import { edges, WINDOWS } from './windows.ts';
 
-const LOW_HU = -1350;
-const HIGH_HU = 150;
-/** Where the scaling stands in a NIfTI-1 header, and the type of the voxels. */
-const AT = { datatype: 70, slope: 112, inter: 116 } as const;
-
+const { low, high } = edges(WINDOWS.lung);
 /** On the radiological display; nothing where the file's slices are not axial or its voxels no plain numbers. */
 export function firstSlice(raw: Uint8Array, layout: Layout): FirstSlice | undefined {
   const order = axesOf(raw, layout);
-  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
-  const read = reader(view, view.getInt16(AT.datatype, layout.littleEndian), layout.littleEndian);
+  const read = voxelReader(raw, layout);
   if (read === undefined || Math.abs(order[2]) !== 3) return undefined;
   const [columns, rows] = Math.abs(order[0]) === 1 ? ([0, 1] as const) : ([1, 0] as const);
   // From the patient's right to the left, and from the nose down: both axes begin at their plus end.
@@ -22,32 +18,18 @@ export function firstSlice(raw: Uint8Array, layout: Layout): FirstSlice | undefi
   };
   const [across, down] = [path(columns), path(rows)];
   const [width, height] = [layout.dims[columns], layout.dims[rows]];
-  const slope = view.getFloat32(AT.slope, layout.littleEndian) || 1;
-  const inter = view.getFloat32(AT.inter, layout.littleEndian) || 0;
   const { begin } = middleOf(layout);
   const pixels = new Uint8ClampedArray(4 * width * height);
   let at = 0;
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
       const voxel = across.start + x * across.step + down.start + y * down.step;
-      const hu = read(begin + voxel * layout.bytesPerVoxel) * slope + inter;
-      const grey = (255 * (hu - LOW_HU)) / (HIGH_HU - LOW_HU);
+      const hu = read(begin + voxel * layout.bytesPerVoxel);
+      const grey = (255 * (hu - low)) / (high - low);
       pixels.fill(grey, at, at + 3);
       pixels[at + 3] = 255;
       at += 4;
     }
   }
   return { pixels, width, height };
-}
-
-function reader(view: DataView, datatype: number, little: boolean): ((at: number) => number) | undefined {
-  const readers: Record<number, (at: number) => number> = {
-    2: (at) => view.getUint8(at),
-    4: (at) => view.getInt16(at, little),
-    8: (at) => view.getInt32(at, little),
-    16: (at) => view.getFloat32(at, little),
-    64: (at) => view.getFloat64(at, little),
-    512: (at) => view.getUint16(at, little),
-  };
-  return readers[datatype];
 }

@@ -1,13 +1,16 @@
 /** The page: brings the file, the engine, the viewer and the panel together. */
+import { startBadge } from './badge.ts';
 import { showDevice, showNoDevice } from './device-line.ts';
 import { byId } from './dom.ts';
 import { EngineClient } from './engine/client.ts';
 import type { EngineEvent } from './engine/events.ts';
 import { duration, fixed, whole } from './format.ts';
 import { listen } from './intake.ts';
+import { startKeys } from './keys.ts';
 import { startLanguage } from './language.ts';
 import { Outcome } from './outcome.ts';
 import { Overlay } from './overlay.ts';
+import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
 import type { NamedBytes, ScanInfo } from './protocol.ts';
 import { classified, readReport } from './report.ts';
@@ -16,6 +19,8 @@ import { demoCase, engineSettings, fromAddress, fromForm, intoForm } from './set
 import { Stage } from './stage.ts';
 import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress, type Text } from './status.ts';
 import { TEXT } from './strings.ts';
+import type { Plane } from './viewer.ts';
+import type { WindowName } from './windows.ts';
 
 /** Four times a second: the bar moves although a tile may take a minute. */
 const TICK_MS = 250;
@@ -23,6 +28,8 @@ const TICK_MS = 250;
 interface Scan {
   name: string;
   file: Blob;
+  /** A mask of the true lesions. */
+  truth?: File;
 }
 
 class Page {
@@ -31,7 +38,7 @@ class Page {
   private readonly ready = registerServiceWorker();
   private readonly stage = new Stage(this.ready);
   private readonly overlay = new Overlay(this.stage);
-  private readonly outcome = new Outcome((mm) => this.stage.goTo(mm));
+  private readonly outcome = new Outcome(this.stage);
   private readonly client = new EngineClient(
     engineSettings(this.asked, this.asked.device),
     new URL('models/', document.baseURI).href,
@@ -43,6 +50,8 @@ class Page {
   private progress: Progress | undefined;
   private started = 0;
   private cachedWeights = false;
+  /** Counts what is opened: what is still read of something earlier comes too late. */
+  private turn = 0;
 
   start(): void {
     intoForm(this.form, this.asked);
@@ -53,20 +62,55 @@ class Page {
     byId('cancel').addEventListener('click', () => this.cancel());
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
+      hideMessage();
       this.analyse();
     });
+    this.startKeys();
+    startPaper(() => this.stage.viewer);
     setInterval(() => this.tick(), TICK_MS);
     this.stage.preload();
     if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
     else this.client.warmUp();
   }
 
+  private startKeys(): void {
+    const { controls } = this.stage;
+    const actions = {
+      move: (right: number, up: number) => controls.move(right, up),
+      slices: (by: number) => controls.slices(by),
+      lastSlice: (last: boolean) => controls.lastSlice(last),
+      plane: (plane: Plane) => controls.plane(plane),
+      window: (name: WindowName) => controls.window(name),
+      toggleOverlay: () => this.overlay.toggle(),
+      opacity: (by: number) => this.overlay.changeOpacity(by),
+      lesion: (by: number) => this.outcome.tour.step(by),
+      zoom: (factor: number) => controls.zoom(factor),
+      reset: () => controls.reset(),
+    };
+    startKeys(actions, () => this.stage.showsVolume);
+  }
+
   private openFiles(files: File[]): void {
+    this.reset();
+    if (files.length === 2) void this.openPair(files);
+    else this.openFirst(files);
+  }
+
+  private openFirst(files: File[]): void {
     const file = files[0];
     if (file === undefined) return;
-    this.reset();
     if (files.length > 1) showMessage(() => TEXT.tooMany, () => '', 'note');
     this.open({ name: file.name, file });
+  }
+
+  /** A scan with the mask of its true lesions, in whatever order. */
+  private async openPair(files: File[]): Promise<void> {
+    showBusy(() => TEXT.steps.open);
+    const turn = this.turn;
+    const { scan, truth } = await this.stage.sort(files);
+    if (turn !== this.turn) return;
+    if (scan === undefined || truth === undefined) this.openFirst(files);
+    else this.open({ name: scan.name, file: scan, truth });
   }
 
   private openDemo(pieceMm: number): void {
@@ -85,6 +129,7 @@ class Page {
   }
 
   private reset(): void {
+    this.turn += 1;
     this.client.cancel();
     this.scan = undefined;
     this.stopProgress();
@@ -100,7 +145,6 @@ class Page {
 
   private analyse(): void {
     if (this.scan === undefined) return;
-    hideMessage();
     this.clearResults();
     const { options, device } = fromForm(this.form);
     this.client.configure(engineSettings(this.asked, device));
@@ -109,7 +153,7 @@ class Page {
     this.cachedWeights = false;
     byId('cancel').hidden = false;
     byId('analyse').hidden = true;
-    this.client.analyse({ ...this.scan, options });
+    this.client.analyse({ name: this.scan.name, file: this.scan.file, options });
     this.tick();
   }
 
@@ -210,7 +254,17 @@ class Page {
     }
     const report = readReport(json);
     this.outcome.setReport(report);
+    await this.compare(files);
     await this.overlay.showVolume(files, classified(report));
+  }
+
+  /** Before the masks are shown, which is quick, so that all findings are there by then. */
+  private async compare(files: NamedBytes[]): Promise<void> {
+    const truth = this.scan?.truth;
+    if (truth === undefined) return;
+    const turn = this.turn;
+    const comparison = await this.stage.compare(truth, files).catch(() => undefined);
+    if (turn === this.turn) this.outcome.setTruth(truth.name, comparison);
   }
 
   private failed(title: Text, text: Text): void {
@@ -230,5 +284,6 @@ class Page {
   }
 }
 
+startBadge();
 startLanguage();
 new Page().start();

@@ -1,5 +1,5 @@
 /** Label volumes: read from NIfTI, put together into one overlay, and coloured. */
-import type { Visible } from './protocol.ts';
+import type { View } from './protocol.ts';
 
 export interface LabelVolume {
   dims: [number, number, number];
@@ -31,14 +31,24 @@ export type Layers = Partial<Record<'lungs' | 'normnet' | 'infnet', Uint8Array>>
  */
 export const CODES = 18;
 
-export function compose(layers: Layers, visible: Visible, voxels: number): Uint8Array<ArrayBuffer> {
+export function compose(layers: Layers, visible: View, voxels: number): Uint8Array<ArrayBuffer> {
   const codes = new Uint8Array(voxels);
   if (layers.lungs !== undefined && visible.lungs) add(codes, layers.lungs, [0, 1, 2]);
   if (layers.normnet !== undefined && visible.normnet) add(codes, layers.normnet, [0, 3]);
   if (layers.infnet !== undefined) {
     add(codes, layers.infnet, [0, visible.ggo ? 6 : 0, visible.consolidation ? 12 : 0]);
   }
+  if (visible.difference) dropAgreement(codes);
   return codes;
+}
+
+/** Where both networks see a lesion, the lung alone stays. */
+function dropAgreement(codes: Uint8Array): void {
+  const table = Uint8Array.from({ length: CODES }, (_, code) => {
+    const both = Math.floor(code / 3) % 2 === 1 && code >= 6;
+    return both ? code % 3 : code;
+  });
+  for (let i = 0; i < codes.length; i += 1) codes[i] = table[codes[i] as number] as number;
 }
 
 function add(codes: Uint8Array, labels: Uint8Array, weights: number[]): void {

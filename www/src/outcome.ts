@@ -3,17 +3,22 @@ import { byId } from './dom.ts';
 import type { Areas } from './picture.ts';
 import type { NamedBytes, Warning } from './protocol.ts';
 import type { Report } from './report.ts';
-import { hideFindings, showAreas, showFindings, showWarnings, type GoTo } from './results.ts';
-import { saveButtons } from './saves.ts';
+import { hideFindings, showAreas, showFindings, showTruth, showWarnings } from './results.ts';
+import { reportButtons, saveButtons } from './saves.ts';
+import type { Stage } from './stage.ts';
 import { onLanguage } from './strings.ts';
+import { stopsOf, Tour } from './tour.ts';
+import type { Comparison } from './truth.ts';
 
 export class Outcome {
+  readonly tour = new Tour((lesion) => this.stage.goTo(lesion.centroid_mm));
   private warnings: Warning[] = [];
   private files: NamedBytes[] = [];
   private report: Report | undefined;
   private areas: Areas | undefined;
+  private truth: { name: string; comparison: Comparison | undefined } | undefined;
 
-  constructor(private readonly goTo: GoTo) {
+  constructor(private readonly stage: Stage) {
     onLanguage(() => this.render());
   }
 
@@ -22,6 +27,9 @@ export class Outcome {
     this.files = [];
     this.report = undefined;
     this.areas = undefined;
+    this.truth = undefined;
+    this.tour.set([]);
+    this.stage.controls.ruler.setMarks([]);
     hideFindings();
     byId('saves').hidden = true;
   }
@@ -40,6 +48,9 @@ export class Outcome {
   setReport(report: Report): void {
     this.report = report;
     this.warnings = report.warnings;
+    const stops = stopsOf(report);
+    this.tour.set(stops);
+    this.stage.controls.ruler.setMarks(stops.map(({ network, lesion }) => ({ network, slices: lesion.slices })));
     this.render();
   }
 
@@ -48,13 +59,22 @@ export class Outcome {
     this.render();
   }
 
+  setTruth(name: string, comparison: Comparison | undefined): void {
+    this.truth = { name, comparison };
+    this.render();
+  }
+
   private render(): void {
     if (this.warnings.length > 0) showWarnings(this.warnings);
     if (this.files.length > 0) {
+      const reported = this.files.find(({ name }) => name.endsWith('_report.json'));
+      const made = this.report !== undefined && reported !== undefined ? reportButtons(this.report, reported.name) : [];
       byId('save-buttons').replaceChildren(...saveButtons(this.files));
+      byId('report-buttons').replaceChildren(...made);
       byId('saves').hidden = false;
     }
     if (this.areas !== undefined) showAreas(this.areas);
-    if (this.report !== undefined) showFindings(this.report, this.goTo);
+    if (this.truth !== undefined) showTruth(this.truth.name, this.truth.comparison);
+    if (this.report !== undefined) showFindings(this.report, (lesion) => this.tour.start(lesion));
   }
 }

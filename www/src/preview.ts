@@ -16,6 +16,10 @@ export const HEADER_BYTES = 348;
 /** Where things stand in a NIfTI-1 header. */
 const AT = {
   dim: 40,
+  datatype: 70,
+  slope: 112,
+  inter: 116,
+  qoffset: 268,
   bitpix: 72,
   pixdim: 76,
   voxOffset: 108,
@@ -71,6 +75,36 @@ export function axesOf(raw: Uint8Array, layout: Layout): Order {
     order[row as 0 | 1 | 2] = (columns[axis]?.[row] ?? 0) < 0 ? -(axis + 1) : axis + 1;
   }
   return order;
+}
+
+/** The first three rows of the affine in mm, column by column. */
+export function affineOf(raw: Uint8Array, layout: Layout): number[] {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const float = (at: number): number => view.getFloat32(at, layout.littleEndian);
+  const bySform = view.getInt16(AT.sformCode, layout.littleEndian) > 0;
+  const columns = columnsOf(raw, layout.littleEndian);
+  const scaled = bySform ? columns : columns.map((column, axis) => column.map((value) => value * (layout.spacing[axis] ?? 1)));
+  const origin = [0, 1, 2].map((row) => float(bySform ? AT.srow + 16 * row + 12 : AT.qoffset + 4 * row));
+  return [...scaled, origin].flat();
+}
+
+/** Reads the scaled voxel at a byte of the file; nothing for what is no plain number. */
+export function voxelReader(raw: Uint8Array, layout: Layout): ((at: number) => number) | undefined {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+  const little = layout.littleEndian;
+  const slope = view.getFloat32(AT.slope, little) || 1;
+  const inter = view.getFloat32(AT.inter, little) || 0;
+  const readers: Record<number, (at: number) => number> = {
+    2: (at) => view.getUint8(at),
+    4: (at) => view.getInt16(at, little),
+    8: (at) => view.getInt32(at, little),
+    16: (at) => view.getFloat32(at, little),
+    64: (at) => view.getFloat64(at, little),
+    256: (at) => view.getInt8(at),
+    512: (at) => view.getUint16(at, little),
+  };
+  const read = readers[view.getInt16(AT.datatype, little)];
+  return read && ((at) => read(at) * slope + inter);
 }
 
 /** The directions of the file's axes in RAS; their lengths say nothing. */

@@ -1,4 +1,5 @@
 /** What the page and its Workers say to each other. */
+import type { Comparison } from './truth.ts';
 
 /** Options of an analysis, passed to the engine as JSON. */
 export interface Options {
@@ -130,6 +131,8 @@ export type Order = [number, number, number];
 
 export type LayerName = 'lungs' | 'normnet' | 'ggo' | 'consolidation';
 export type Visible = Record<LayerName, boolean>;
+/** What is to be seen: with `difference`, of the lesions only those that one network alone marks. */
+export type View = Visible & { difference: boolean };
 
 /** An axial slice on the radiological display, RGBA. */
 export interface FirstSlice {
@@ -151,7 +154,9 @@ export interface ShownScan {
 export type ToView =
   | { type: 'scan'; id: number; file: Blob; budget: number }
   | { type: 'masks'; id: number; files: NamedBytes[]; steps: Steps; order: Order }
-  | { type: 'codes'; id: number; visible: Visible };
+  | { type: 'codes'; id: number; view: View }
+  | { type: 'mask'; id: number; file: Blob }
+  | { type: 'compare'; id: number; truth: Blob; files: NamedBytes[] };
 
 export type FromView =
   /** Said before the answer, once half of the file is unpacked. */
@@ -160,4 +165,8 @@ export type FromView =
   | { type: 'scan'; id: number; scan: ShownScan | undefined }
   | { type: 'masks'; id: number; present: Visible }
   | { type: 'codes'; id: number; codes: Bytes }
+  /** Whether the file is a mask. */
+  | { type: 'mask'; id: number; is: boolean }
+  /** Nothing where the truth lies on another grid. */
+  | { type: 'compare'; id: number; comparison: Comparison | undefined }
   | { type: 'failed'; id: number; message: string };

@@ -1,6 +1,8 @@
 /** Results as downloads, straight from memory. */
+import { lesionCsv } from './csv.ts';
 import { make } from './dom.ts';
 import type { NamedBytes } from './protocol.ts';
+import type { Report } from './report.ts';
 import { TEXT } from './strings.ts';
 
 /** How long an object URL must outlive the click that uses it. */
@@ -21,6 +23,15 @@ export function saveButtons(files: NamedBytes[]): HTMLButtonElement[] {
     button.classList.toggle('primary', isReport(file));
     return button;
   });
+}
+
+/** What the page itself makes of the report. */
+export function reportButtons(report: Report, reportName: string): HTMLButtonElement[] {
+  const name = reportName.replace(/_report\.json$/, '_lesions.csv');
+  const print = make('button', { type: 'button', id: 'print' }, [TEXT.print]);
+  print.addEventListener('click', () => window.print());
+  const csv = (): void => save(name, new TextEncoder().encode(lesionCsv(report)), 'text/csv');
+  return [saveButton(TEXT.saveLesions, name, csv), print];
 }
 
 function saveButton(text: string, file: string, act: () => void): HTMLButtonElement {

@@ -1,20 +1,22 @@
 /** The left side of the page: the scan or the picture, and the controls under it. */
+import { Controls } from './controls.ts';
 import { byId } from './dom.ts';
-import { fixed, whole } from './format.ts';
 import { Picture } from './picture.ts';
-import { axialSlices, inFile } from './slices.ts';
+import { axialSlices } from './slices.ts';
 import { HEAD_BYTES, looksLikePicture } from './sniff.ts';
 import type { Text } from './status.ts';
 import { onLanguage, TEXT } from './strings.ts';
 import { ViewWorker } from './view-worker.ts';
-import type { Location, Plane, Viewer } from './viewer.ts';
-import type { FirstSlice, NamedBytes, ShownScan, Visible } from './protocol.ts';
+import type { Comparison } from './truth.ts';
+import type { Viewer } from './viewer.ts';
+import type { FirstSlice, NamedBytes, ShownScan, View, Visible } from './protocol.ts';
 
 const PAINT_MS = 200;
 
 export type Shown = 'volume' | 'picture' | 'nothing';
 
 export class Stage {
+  readonly controls = new Controls(() => this.loaded);
   readonly picture = new Picture(byId<HTMLCanvasElement>('picture'));
   private loading: Promise<Viewer | undefined> | undefined;
   private loaded: Viewer | undefined;
@@ -22,7 +24,6 @@ export class Stage {
   private scan: Pick<ShownScan, 'dims' | 'steps'> | undefined;
   private info: Text = () => '';
   private said: Text = () => '';
-  private location: Location | undefined;
   /** Counts the files: what belongs to an earlier one comes too late. */
   private turn = 0;
 
@@ -30,18 +31,15 @@ export class Stage {
     /** No Worker is started before this. */
     private readonly ready: Promise<void>,
   ) {
-    for (const button of document.querySelectorAll<HTMLButtonElement>('[data-plane]')) {
-      button.addEventListener('click', () => this.choosePlane(button));
-    }
-    const slice = byId<HTMLInputElement>('slice');
-    slice.addEventListener('input', () => this.loaded?.goToAxial(Number(slice.value)));
     onLanguage(() => this.translate());
-    const window = byId<HTMLSelectElement>('window');
-    window.addEventListener('change', () => void this.chooseWindow(window.value));
   }
 
   get viewer(): Viewer | undefined {
     return this.loaded;
+  }
+
+  get showsVolume(): boolean {
+    return this.scan !== undefined && this.loaded !== undefined;
   }
 
   /** Shows the file at once, long before it is analysed; says what could be shown. */
@@ -51,7 +49,6 @@ export class Stage {
     this.worker?.end();
     this.worker = undefined;
     this.scan = undefined;
-    this.location = undefined;
     const isPicture = looksLikePicture(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
     if (turn !== this.turn) return 'nothing';
     this.reveal(name, isPicture);
@@ -83,10 +80,9 @@ export class Stage {
     this.showInfo();
     // The first slice comes to the screen before the graphics card is busy with all of them.
     await painted();
-    await viewer.show(scan.file);
+    await viewer.show(scan.file, (order) => this.controls.begin(axialSlices(scan.dims, scan.steps, order)));
     byId('first').hidden = true;
     this.note(() => '');
-    byId<HTMLSelectElement>('window').value = 'lung';
     return 'volume';
   }
 
@@ -106,15 +102,31 @@ export class Stage {
   }
 
   /** Puts these of the layers over the scan. */
-  async showLayers(visible: Visible): Promise<void> {
+  async showLayers(visible: View): Promise<void> {
     const codes = await this.worker?.codes(visible);
     if (codes !== undefined) this.loaded?.setOverlay(codes);
+  }
+
+  /** The masks against the truth; nothing where that lies on another grid than the scan. */
+  async compare(truth: Blob, files: NamedBytes[]): Promise<Comparison | undefined> {
+    return this.worker?.compare(truth, files);
+  }
+
+  /** Which of these files is the scan, and which a mask of its lesions. */
+  async sort(files: File[]): Promise<{ scan: File | undefined; truth: File | undefined }> {
+    await this.ready;
+    const worker = new ViewWorker();
+    const are = await Promise.all(files.map((file) => worker.isMask(file).catch(() => false)));
+    worker.end();
+    const truth = files.find((_, i) => are[i]);
+    return { truth, scan: files.find((file) => file !== truth) };
   }
 
   /** Moves the crosshair to a point in RAS mm, and the planes into sight. */
   goTo(mm: readonly [number, number, number]): void {
     this.loaded?.goTo(mm);
-    byId('volume-box').scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    byId('volume-box').scrollIntoView({ block: 'nearest', behavior: calm ? 'auto' : 'smooth' });
   }
 
   setInfo(text: Text): void {
@@ -124,8 +136,9 @@ export class Stage {
 
   /** A picture that is coarser than the scan says so. */
   private showInfo(): void {
+    const info = this.info();
     const thinned = this.scan?.steps.some((step) => step > 1) ?? false;
-    byId('file-info').textContent = [this.info(), ...(thinned ? [TEXT.thinned] : [])].join(' · ');
+    byId('file-info').textContent = info === '' || !thinned ? info : `${info} · ${TEXT.thinned}`;
   }
 
   /** Loads the viewer ahead of the first scan. */
@@ -137,7 +150,7 @@ export class Stage {
     const { Viewer } = await import('./viewer.ts');
     const canvas = byId<HTMLCanvasElement>('planes');
     canvas.addEventListener('webglcontextlost', () => this.lost(canvas), { once: true });
-    return Viewer.create(canvas, (location) => this.located(location));
+    return Viewer.create(canvas, this.controls);
   }
 
   /** A lost context never comes back to its canvas: the next scan gets a new one. */
@@ -162,7 +175,7 @@ export class Stage {
     byId('scan-controls').hidden = picture;
     byId('file-name').textContent = name;
     byId('first').hidden = true;
-    byId('readout').textContent = '';
+    this.controls.begin(undefined);
     this.setInfo(() => '');
   }
 
@@ -173,39 +186,9 @@ export class Stage {
     byId('scan-controls').hidden = text() !== '';
   }
 
-  private choosePlane(button: HTMLButtonElement): void {
-    for (const other of document.querySelectorAll('[data-plane]')) {
-      other.setAttribute('aria-pressed', String(other === button));
-    }
-    this.loaded?.setPlane((button.dataset['plane'] ?? 'all') as Plane);
-  }
-
-  private async chooseWindow(name: string): Promise<void> {
-    const { LUNG_WINDOW, SOFT_WINDOW } = await import('./viewer.ts');
-    this.loaded?.setWindow(name === 'mediastinum' ? SOFT_WINDOW : LUNG_WINDOW);
-  }
-
   private translate(): void {
     this.showInfo();
     byId('canvas-note').textContent = this.said();
-    if (this.location !== undefined) this.located(this.location);
-  }
-
-  private located(location: Location): void {
-    this.location = location;
-    if (this.loaded === undefined || this.scan === undefined) return;
-    const slices = axialSlices(this.scan.dims, this.scan.steps, this.loaded.order);
-    const slider = byId<HTMLInputElement>('slice');
-    slider.max = String(slices.shown - 1);
-    slider.value = String(location.slice);
-    byId('slice-out').textContent = TEXT.sliceOf(whole(inFile(slices, location.slice) + 1), whole(slices.count));
-    byId('readout').textContent = [
-      Number.isNaN(location.hu) ? '' : TEXT.hu(whole(location.hu)),
-      position(location.mm),
-      ...tissue(location.code),
-    ]
-      .filter((part) => part !== '')
-      .join(' · ');
   }
 }
 
@@ -215,21 +198,4 @@ function painted(): Promise<void> {
     requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
     setTimeout(resolve, PAINT_MS);
   });
-}
-
-/** RAS millimetres with the letter of the side that they lie on. */
-function position(mm: readonly [number, number, number]): string {
-  const axis = (value: number, plus: string, minus: string): string =>
-    `${value < 0 ? minus : plus} ${fixed(Math.abs(value), 1)}`;
-  return `${axis(mm[0], 'R', 'L')} ${axis(mm[1], 'A', 'P')} ${axis(mm[2], 'S', 'I')} mm`;
-}
-
-/** What the masks say of this voxel; the code is that of `masks.compose`. */
-function tissue(code: number): string[] {
-  const infnet = Math.floor(code / 6);
-  return [
-    ['', TEXT.lungRight, TEXT.lungLeft][code % 3] ?? '',
-    Math.floor(code / 3) % 2 === 1 ? TEXT.normnetLesion : '',
-    ['', TEXT.ggo, TEXT.consolidation][infnet] ?? '',
-  ];
 }

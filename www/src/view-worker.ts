@@ -1,5 +1,6 @@
 /** The view Worker as the page sees it: one for each scan, ended with it. */
-import type { Bytes, FirstSlice, FromView, NamedBytes, Order, ShownScan, Steps, ToView, Visible } from './protocol.ts';
+import type { Bytes, FirstSlice, FromView, NamedBytes, Order, ShownScan, Steps, ToView, View, Visible } from './protocol.ts';
+import type { Comparison } from './truth.ts';
 
 type Reply = Exclude<FromView, { type: 'first' }>;
 type Answer<T extends Reply['type']> = Extract<Reply, { type: T }>;
@@ -15,7 +16,7 @@ export class ViewWorker {
   private readonly waiting = new Map<number, Waiting>();
   private asked = 0;
 
-  constructor(private readonly first: (slice: FirstSlice) => void) {
+  constructor(private readonly first: (slice: FirstSlice) => void = () => undefined) {
     this.worker.addEventListener('message', (event: MessageEvent<FromView>) => this.receive(event.data));
     this.worker.addEventListener('error', (event) => {
       event.preventDefault();
@@ -34,8 +35,17 @@ export class ViewWorker {
   }
 
   /** The overlay's codes, in the viewer's own order. */
-  async codes(visible: Visible): Promise<Bytes> {
-    return (await this.ask('codes', { visible })).codes;
+  async codes(view: View): Promise<Bytes> {
+    return (await this.ask('codes', { view })).codes;
+  }
+
+  async isMask(file: Blob): Promise<boolean> {
+    return (await this.ask('mask', { file })).is;
+  }
+
+  /** The masks against the truth; nothing where that lies on another grid than the scan. */
+  async compare(truth: Blob, files: NamedBytes[]): Promise<Comparison | undefined> {
+    return (await this.ask('compare', { truth, files })).comparison;
   }
 
   /** What was asked is never answered. */

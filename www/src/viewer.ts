@@ -3,17 +3,9 @@ import { cmapper, DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from '@n
 import { voxelBudget } from './budget.ts';
 import { overlayLut } from './masks.ts';
 import type { Bytes, Order } from './protocol.ts';
+import { edges, WINDOWS, type HuWindow } from './windows.ts';
 
 export type Plane = 'all' | 'axial' | 'coronal' | 'sagittal';
-
-/** Display window in HU. */
-export interface HuWindow {
-  width: number;
-  level: number;
-}
-
-export const LUNG_WINDOW: HuWindow = { width: 1500, level: -600 };
-export const SOFT_WINDOW: HuWindow = { width: 400, level: 40 };
 
 export interface Location {
   /** RAS, mm. */
@@ -25,6 +17,16 @@ export interface Location {
   slice: number;
 }
 
+/** What the viewer tells of. */
+export interface ViewerEvents {
+  /** The crosshair has a new place. */
+  located(location: Location): void;
+  /** The pointer is over this, or has left. */
+  hovered(location: Location | undefined): void;
+  /** A window was drawn with the mouse. */
+  windowed(): void;
+}
+
 const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
   axial: SLICE_TYPE.AXIAL,
   coronal: SLICE_TYPE.CORONAL,
@@ -32,6 +34,8 @@ const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
 };
 /** HU from air to dense bone. */
 const CT_RANGE = { global_min: -1024, global_max: 3071 };
+const LEAST_ZOOM = 0.5;
+const MOST_ZOOM = 12;
 const RIM_OPACITY = 0.95;
 /** The shader drops what is fully transparent, rims included. */
 const LEAST_FILL = 0.004;
@@ -41,11 +45,11 @@ export class Viewer {
   private plane: Plane = 'all';
   private hasScan = false;
   private outlines = true;
-  private window = LUNG_WINDOW;
+  private window = WINDOWS.lung;
 
   private constructor(
     private readonly canvas: HTMLCanvasElement,
-    onLocation: (location: Location) => void,
+    heard: ViewerEvents,
   ) {
     this.nv = new Niivue({
       backColor: [0, 0, 0, 1],
@@ -71,15 +75,19 @@ export class Viewer {
       cycleClipPlaneHotKey: '',
     });
     this.nv.drawLut = cmapper.makeDrawLut(overlayLut());
+    this.nv.onIntensityChange = () => heard.windowed();
     leaveOutGradient(this.nv);
-    this.nv.onLocationChange = () => onLocation(this.location());
+    this.nv.onLocationChange = () => heard.located(this.locationAt(this.nv.scene.crosshairPos));
   }
 
   /** Throws where the browser has no WebGL 2. */
-  static async create(canvas: HTMLCanvasElement, onLocation: (location: Location) => void): Promise<Viewer> {
-    const viewer = new Viewer(canvas, onLocation);
+  static async create(canvas: HTMLCanvasElement, heard: ViewerEvents): Promise<Viewer> {
+    const viewer = new Viewer(canvas, heard);
     await viewer.nv.attachToCanvas(canvas, false);
-    canvas.parentElement?.addEventListener('keydown', (event) => viewer.key(event), { capture: true });
+    // NiiVue's own keys stay unheard.
+    canvas.parentElement?.addEventListener('keydown', (event) => event.stopPropagation(), { capture: true });
+    canvas.addEventListener('pointermove', (event) => heard.hovered(viewer.under(event.offsetX, event.offsetY)));
+    canvas.addEventListener('pointerleave', () => heard.hovered(undefined));
     new ResizeObserver(() => viewer.layout()).observe(canvas);
     viewer.setOpacity(0.4);
     return viewer;
@@ -92,14 +100,14 @@ export class Viewer {
 
   /** The order of the scan's axes, as the overlay's codes must have it. */
   get order(): Order {
-    return (this.nv.volumes[0]?.permRAS as Order | undefined) ?? [1, 2, 3];
+    return orderOf(this.nv.volumes[0]);
   }
 
-  /** Shows an unpacked NIfTI file; the masks of the scan before go. */
-  async show(file: Bytes): Promise<void> {
+  /** Shows an unpacked NIfTI file; the masks of the scan before go. `begin` is told how it lies before its first location. */
+  async show(file: Bytes, begin: (order: Order) => void): Promise<void> {
     this.clear();
-    const { low, high } = edges(LUNG_WINDOW);
-    this.window = LUNG_WINDOW;
+    const { low, high } = edges(WINDOWS.lung);
+    this.window = WINDOWS.lung;
     // From memory: NiiVue's own `loadVolumes` would ask the server for a file of this name.
     const volume = await NVImage.loadFromUrl({
       url: 'scan.nii',
@@ -110,6 +118,7 @@ export class Viewer {
       cal_max: high,
     });
     this.nv.addVolume(volume);
+    begin(this.order);
     this.hasScan = true;
     this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
     this.nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
@@ -179,15 +188,43 @@ export class Viewer {
     this.moved();
   }
 
+  /** Moves the crosshair by voxels along R, A and S. */
+  moveBy([right, front, up]: [number, number, number]): void {
+    if (this.hasScan) this.nv.moveCrosshairInVox(right, front, up);
+  }
+
+  /** About the crosshair. */
+  zoomBy(factor: number): void {
+    if (!this.hasScan) return;
+    const [x, y, z, before] = this.nv.scene.pan2Dxyzmm as [number, number, number, number];
+    const zoom = Math.min(Math.max(before * factor, LEAST_ZOOM), MOST_ZOOM);
+    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+    const shift = (axis: 0 | 1 | 2): number => (before - zoom) * (mm[axis] as number);
+    this.nv.setPan2Dxyzmm([x + shift(0), y + shift(1), z + shift(2), zoom]);
+  }
+
+  /** The canvas, freshly drawn: what is on it is good until the task ends. */
+  snapshot(): HTMLCanvasElement {
+    this.nv.drawScene();
+    return this.canvas;
+  }
+
+  /** The whole scan, with the crosshair in its middle. */
+  reset(): void {
+    this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
+    this.nv.setPan2Dxyzmm([0, 0, 0, 1]);
+    this.moved();
+  }
+
   private moved(): void {
     if (!this.hasScan) return;
     this.nv.createOnLocationChange();
     this.nv.drawScene();
   }
 
-  private location(): Location {
-    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
-    const [i, j, k] = this.nv.frac2vox(this.nv.scene.crosshairPos) as [number, number, number];
+  private locationAt(frac: Niivue['scene']['crosshairPos']): Location {
+    const mm = this.nv.frac2mm(frac);
+    const [i, j, k] = this.nv.frac2vox(frac) as [number, number, number];
     const volume = this.nv.volumes[0];
     const dims = volume?.dimsRAS ?? [0, 0, 0, 0];
     const index = i + (dims[1] ?? 0) * (j + (dims[2] ?? 0) * k);
@@ -226,23 +263,12 @@ export class Viewer {
     );
   }
 
-  /** Arrow keys move in the axial plane, page keys through the slices; NiiVue's own keys stay unheard. */
-  private key(event: KeyboardEvent): void {
-    if (event.target !== this.canvas) return;
-    event.stopPropagation();
-    const steps: Record<string, [number, number, number]> = {
-      ArrowLeft: [1, 0, 0],
-      ArrowRight: [-1, 0, 0],
-      ArrowUp: [0, 1, 0],
-      ArrowDown: [0, -1, 0],
-      PageUp: [0, 0, 1],
-      PageDown: [0, 0, -1],
-    };
-    const step = steps[event.key];
-    if (step === undefined || !this.hasScan) return;
-    event.preventDefault();
-    // On the radiological display the image's left is the patient's right, which is plus in RAS.
-    this.nv.moveCrosshairInVox(...step);
+  /** What lies under this place of the canvas, in pixels of the page. */
+  private under(x: number, y: number): Location | undefined {
+    if (!this.hasScan) return undefined;
+    const density = this.canvas.width / Math.max(this.canvas.clientWidth, 1);
+    const frac = this.nv.canvasPos2frac([x * density, y * density]);
+    return (frac[0] as number) < 0 ? undefined : this.locationAt(frac);
   }
 }
 
@@ -261,11 +287,11 @@ function leaveOutGradient(nv: Niivue): void {
 
 /** The window is the page's own: NiiVue's search for the brightest and darkest voxels would only take time. */
 NVImage.prototype.calMinMax = function calMinMax(this: NVImage): number[] {
-  const { low, high } = edges(LUNG_WINDOW);
+  const { low, high } = edges(WINDOWS.lung);
   Object.assign(this, { cal_min: low, cal_max: high, robust_min: low, robust_max: high, ...CT_RANGE });
   return [low, high, CT_RANGE.global_min, CT_RANGE.global_max];
 };
 
-function edges(window: HuWindow): { low: number; high: number } {
-  return { low: window.level - window.width / 2, high: window.level + window.width / 2 };
+function orderOf(volume: NVImage | undefined): Order {
+  return (volume?.permRAS as Order | undefined) ?? [1, 2, 3];
 }

@@ -3,7 +3,7 @@ import test from 'node:test';
 import { load } from '../lib/load.mjs';
 
 const { CODES, compose, overlayLut, readLabels } = await load('masks.ts');
-const ALL = { lungs: true, normnet: true, ggo: true, consolidation: true };
+const ALL = { lungs: true, normnet: true, ggo: true, consolidation: true, difference: false };
 
 function nifti(dims, labels) {
   const bytes = new Uint8Array(352 + labels.length);
@@ -47,6 +47,11 @@ test('hidden layers and missing ones leave no trace', () => {
   assert.deepEqual([...compose(layers, { ...ALL, lungs: false }, 3)], [0, 6, 12]);
   assert.deepEqual([...compose(layers, { ...ALL, ggo: false }, 3)], [1, 2, 13]);
   assert.deepEqual([...compose(layers, { ...ALL, consolidation: false }, 3)], [1, 8, 1]);
+});
+
+test('the difference leaves what one network alone marks', () => {
+  const layers = { lungs: Uint8Array.of(1, 1, 2, 2), normnet: Uint8Array.of(1, 0, 1, 1), infnet: Uint8Array.of(0, 1, 2, 0) };
+  assert.deepEqual([...compose(layers, { ...ALL, difference: true }, 4)], [4, 7, 2, 5]);
 });
 
 test('the table colours lesions over lungs and leaves the rest clear', () => {
