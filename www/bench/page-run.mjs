@@ -2,8 +2,8 @@
 //
 //   PLEURA_BIN=… node bench/page-run.mjs [--slices 300] [--query device=cpu]
 //
-// It prints seconds from the drop to the first picture and to the findings, the longest time that the page did not react, and
-// the longest time that the progress stood still.
+// It prints seconds from the drop to the first picture, to the three planes and to the findings, the longest time that the page
+// did not react, and the longest time that the progress stood still.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
@@ -44,8 +44,12 @@ async function visit(context, url, path) {
   const begun = performance.now();
   const since = () => ((performance.now() - begun) / 1000).toFixed(1);
   await page.setInputFiles('#file-input', path);
-  await page.waitForFunction(() => /HU/.test(document.getElementById('readout').textContent), null, { timeout: LIMIT_MS });
+  await page.waitForFunction(() => !document.getElementById('first').hidden || /HU/.test(document.getElementById('readout').textContent), null, {
+    timeout: LIMIT_MS,
+  });
   const picture = since();
+  await page.waitForFunction(() => /HU/.test(document.getElementById('readout').textContent), null, { timeout: LIMIT_MS });
+  const planes = since();
   const failed = page.waitForSelector('#message.problem:not([hidden])', { timeout: LIMIT_MS }).then(
     () => Promise.reject(new Error('the page reports a problem')),
     () => undefined,
@@ -54,7 +58,7 @@ async function visit(context, url, path) {
   const findings = since();
   const seen = await page.evaluate(() => globalThis.seen);
   await page.close();
-  return { picture, findings, frame: (seen.frame / 1000).toFixed(2), still: (seen.still / 1000).toFixed(2) };
+  return { picture, planes, findings, frame: (seen.frame / 1000).toFixed(2), still: (seen.still / 1000).toFixed(2) };
 }
 
 const folder = mkdtempSync(join(os.tmpdir(), 'pleura-'));
@@ -68,7 +72,7 @@ try {
   for (const name of ['first visit', 'second visit']) {
     const seen = await visit(context, `${server.url}?${args.query}`, path);
     console.log(
-      `${name}: first picture after ${seen.picture} s, findings after ${seen.findings} s; longest frame ${seen.frame} s, longest still progress ${seen.still} s`,
+      `${name}: first picture after ${seen.picture} s, planes after ${seen.planes} s, findings after ${seen.findings} s; longest frame ${seen.frame} s, longest still progress ${seen.still} s`,
     );
   }
 } finally {

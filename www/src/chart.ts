@@ -1,5 +1,6 @@
 /** The HU histogram of the two lungs as a small picture. */
 import { make } from './dom.ts';
+import { whole } from './format.ts';
 import type { Report } from './report.ts';
 import { TEXT } from './strings.ts';
 
@@ -45,6 +46,6 @@ function tick(hu: number, data: Data): SVGElement {
   const text = document.createElementNS(SVG, 'text');
   text.setAttribute('x', ((SIZE.width * (hu - data.start_hu)) / range).toFixed(1));
   text.setAttribute('y', String(SIZE.height - 3));
-  text.textContent = TEXT.hu(hu);
+  text.textContent = TEXT.hu(whole(hu));
   return text;
 }

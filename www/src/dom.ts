@@ -27,6 +27,9 @@ export function fillTexts(texts: Record<string, string>): void {
     element.textContent = texts[element.dataset['t'] ?? ''] ?? '';
   }
   for (const element of document.querySelectorAll<HTMLElement>('[data-t-label]')) {
-    element.setAttribute('aria-label', texts[element.dataset['tLabel'] ?? ''] ?? '');
+    const text = texts[element.dataset['tLabel'] ?? ''] ?? '';
+    element.setAttribute('aria-label', text);
+    // A sign alone is not understood by everybody.
+    if (element instanceof HTMLButtonElement) element.title = text;
   }
 }

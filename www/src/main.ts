@@ -1,20 +1,26 @@
 /** The page: brings the file, the engine, the viewer and the panel together. */
-import { byId, fillTexts } from './dom.ts';
+import { startBadge } from './badge.ts';
+import { showDevice, showNoDevice } from './device-line.ts';
+import { byId } from './dom.ts';
 import { EngineClient } from './engine/client.ts';
-import type { EngineEvent, OpenedDevice } from './engine/events.ts';
-import { duration } from './format.ts';
+import type { EngineEvent } from './engine/events.ts';
+import { duration, fixed, whole } from './format.ts';
 import { listen } from './intake.ts';
+import { startKeys } from './keys.ts';
+import { startLanguage } from './language.ts';
+import { Outcome } from './outcome.ts';
 import { Overlay } from './overlay.ts';
+import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
 import type { NamedBytes, ScanInfo } from './protocol.ts';
 import { classified, readReport } from './report.ts';
-import { hideFindings, showAreas, showFindings, showWarnings } from './results.ts';
-import { saveButtons } from './saves.ts';
 import { registerServiceWorker } from './service-worker.ts';
 import { demoCase, engineSettings, fromAddress, fromForm, intoForm } from './settings.ts';
 import { Stage } from './stage.ts';
-import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress } from './status.ts';
-import { STATIC, TEXT } from './strings.ts';
+import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress, type Text } from './status.ts';
+import { TEXT } from './strings.ts';
+import type { Plane } from './viewer.ts';
+import type { WindowName } from './windows.ts';
 
 /** Four times a second: the bar moves although a tile may take a minute. */
 const TICK_MS = 250;
@@ -22,28 +28,33 @@ const TICK_MS = 250;
 interface Scan {
   name: string;
   file: Blob;
+  /** A mask of the true lesions. */
+  truth?: File;
 }
 
 class Page {
   private readonly asked = fromAddress(location.search);
   private readonly form = byId<HTMLFormElement>('options');
-  private readonly stage = new Stage();
-  private readonly overlay = new Overlay(() => this.stage.viewer, this.stage.picture);
+  private readonly ready = registerServiceWorker();
+  private readonly stage = new Stage(this.ready);
+  private readonly overlay = new Overlay(this.stage);
+  private readonly outcome = new Outcome(this.stage);
   private readonly client = new EngineClient(
     engineSettings(this.asked, this.asked.device),
     new URL('models/', document.baseURI).href,
     (event) => this.receive(event),
-    registerServiceWorker(),
+    this.ready,
   );
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
   private progress: Progress | undefined;
   private started = 0;
   private cachedWeights = false;
+  /** Counts what is opened: what is still read of something earlier comes too late. */
+  private turn = 0;
 
   start(): void {
     intoForm(this.form, this.asked);
-    byId('device').textContent = TEXT.deviceWaiting;
     listen({ files: (files) => this.openFiles(files) });
     for (const button of document.querySelectorAll('[data-action="demo"]')) {
       button.addEventListener('click', () => this.openDemo(0));
@@ -51,25 +62,60 @@ class Page {
     byId('cancel').addEventListener('click', () => this.cancel());
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
+      hideMessage();
       this.analyse();
     });
+    this.startKeys();
+    startPaper(() => this.stage.viewer);
     setInterval(() => this.tick(), TICK_MS);
     this.stage.preload();
     if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
     else this.client.warmUp();
   }
 
+  private startKeys(): void {
+    const { controls } = this.stage;
+    const actions = {
+      move: (right: number, up: number) => controls.move(right, up),
+      slices: (by: number) => controls.slices(by),
+      lastSlice: (last: boolean) => controls.lastSlice(last),
+      plane: (plane: Plane) => controls.plane(plane),
+      window: (name: WindowName) => controls.window(name),
+      toggleOverlay: () => this.overlay.toggle(),
+      opacity: (by: number) => this.overlay.changeOpacity(by),
+      lesion: (by: number) => this.outcome.tour.step(by),
+      zoom: (factor: number) => controls.zoom(factor),
+      reset: () => controls.reset(),
+    };
+    startKeys(actions, () => this.stage.showsVolume);
+  }
+
   private openFiles(files: File[]): void {
+    this.reset();
+    if (files.length === 2) void this.openPair(files);
+    else this.openFirst(files);
+  }
+
+  private openFirst(files: File[]): void {
     const file = files[0];
     if (file === undefined) return;
-    this.reset();
-    if (files.length > 1) showMessage(TEXT.tooMany, '', 'note');
+    if (files.length > 1) showMessage(() => TEXT.tooMany, () => '', 'note');
     this.open({ name: file.name, file });
+  }
+
+  /** A scan with the mask of its true lesions, in whatever order. */
+  private async openPair(files: File[]): Promise<void> {
+    showBusy(() => TEXT.steps.open);
+    const turn = this.turn;
+    const { scan, truth } = await this.stage.sort(files);
+    if (turn !== this.turn) return;
+    if (scan === undefined || truth === undefined) this.openFirst(files);
+    else this.open({ name: scan.name, file: scan, truth });
   }
 
   private openDemo(pieceMm: number): void {
     this.reset();
-    showBusy(TEXT.makingDemo);
+    showBusy(() => TEXT.makingDemo);
     byId('cancel').hidden = false;
     this.client.demo(demoCase(pieceMm));
   }
@@ -83,6 +129,7 @@ class Page {
   }
 
   private reset(): void {
+    this.turn += 1;
     this.client.cancel();
     this.scan = undefined;
     this.stopProgress();
@@ -92,14 +139,12 @@ class Page {
   }
 
   private clearResults(): void {
-    hideFindings();
+    this.outcome.clear();
     this.overlay.clear();
-    byId('saves').hidden = true;
   }
 
   private analyse(): void {
     if (this.scan === undefined) return;
-    hideMessage();
     this.clearResults();
     const { options, device } = fromForm(this.form);
     this.client.configure(engineSettings(this.asked, device));
@@ -108,7 +153,7 @@ class Page {
     this.cachedWeights = false;
     byId('cancel').hidden = false;
     byId('analyse').hidden = true;
-    this.client.analyse({ ...this.scan, options });
+    this.client.analyse({ name: this.scan.name, file: this.scan.file, options });
     this.tick();
   }
 
@@ -116,7 +161,7 @@ class Page {
     this.client.cancel();
     this.stopProgress();
     hideStatus();
-    if (this.scan !== undefined) showMessage(TEXT.cancelled, '', 'note');
+    if (this.scan !== undefined) showMessage(() => TEXT.cancelled, () => '', 'note');
     // Where the cancel came before the device was known, it is still to be found.
     this.client.warmUp();
   }
@@ -139,7 +184,8 @@ class Page {
     const now = this.now();
     switch (event.type) {
       case 'device':
-        this.showDevice(event.device, event.version);
+        this.progress?.crew(event.device.kind, event.device.workers);
+        showDevice(event.device, event.version);
         return;
       case 'demo':
         this.open({ name: event.file.name, file: new Blob([event.file.bytes]) });
@@ -179,51 +225,49 @@ class Page {
         this.died(event);
         return;
       case 'failed':
-        this.failed(TEXT.failed(event.stage), event.message);
-        if (event.stage === 'engine') byId('device').textContent = TEXT.deviceFailed;
+        this.failed(() => TEXT.failed(event.stage), () => event.message);
+        if (event.stage === 'engine') showNoDevice();
         return;
     }
   }
 
-  private showDevice(device: OpenedDevice, version: string): void {
-    this.progress?.crew(device.kind, device.workers);
-    const line = byId('device');
-    line.dataset['kind'] = device.kind;
-    line.textContent = deviceText(device);
-    byId('version').textContent = `${TEXT.title} ${version}`;
-  }
-
   private showInfo(info: ScanInfo): void {
-    this.stage.setInfo(
+    this.stage.setInfo(() =>
       info.kind === 'image'
-        ? TEXT.pixels(info.dims.slice(0, 2).join(' × '))
-        : TEXT.dims(info.dims.join(' × '), info.spacing.map((mm) => mm.toFixed(2)).join(' × ')),
+        ? TEXT.pixels(info.dims.slice(0, 2).map(whole).join(' × '))
+        : TEXT.dims(info.dims.map(whole).join(' × '), info.spacing.map((mm) => fixed(mm, 2)).join(' × ')),
     );
-    if (info.warnings.length > 0) {
-      showWarnings(info.warnings);
-      byId('results').hidden = false;
-    }
+    this.outcome.setWarnings(info.warnings);
   }
 
   private async finished(json: string, files: NamedBytes[]): Promise<void> {
     const seconds = this.now();
     this.stopProgress();
-    showDone(TEXT.finished(duration(seconds)));
-    byId('save-buttons').replaceChildren(...saveButtons(files));
-    byId('saves').hidden = false;
+    showDone(() => TEXT.finished(duration(seconds)));
+    this.outcome.setFiles(files);
     // The masks go over the scan, which may still be on its way to the screen.
     await this.shown;
     const classes = files.find((file) => file.name.endsWith('_classes.png'));
     if (classes !== undefined) {
-      showAreas(await this.overlay.showPicture(classes));
+      this.outcome.setAreas(await this.overlay.showPicture(classes));
       return;
     }
     const report = readReport(json);
-    showFindings(report, (mm) => this.stage.goTo(mm));
+    this.outcome.setReport(report);
+    await this.compare(files);
     await this.overlay.showVolume(files, classified(report));
   }
 
-  private failed(title: string, text: string): void {
+  /** Before the masks are shown, which is quick, so that all findings are there by then. */
+  private async compare(files: NamedBytes[]): Promise<void> {
+    const truth = this.scan?.truth;
+    if (truth === undefined) return;
+    const turn = this.turn;
+    const comparison = await this.stage.compare(truth, files).catch(() => undefined);
+    if (turn === this.turn) this.outcome.setTruth(truth.name, comparison);
+  }
+
+  private failed(title: Text, text: Text): void {
     this.stopProgress();
     hideStatus();
     showMessage(title, text, 'problem');
@@ -231,21 +275,15 @@ class Page {
 
   private died({ cause, recovery, kept, worker }: Extract<EngineEvent, { type: 'died' }>): void {
     if (recovery === 'stop') {
-      if (byId('device').dataset['kind'] === undefined) byId('device').textContent = TEXT.deviceFailed;
-      this.failed(TEXT.recovery(recovery, kept), `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
+      showNoDevice();
+      this.failed(() => TEXT.recovery(recovery, kept), () => `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
       return;
     }
     if (worker === 'case') this.progress?.restarted(this.now());
-    if (this.progress !== undefined) showMessage(TEXT.recovery(recovery, kept), TEXT.recoveryCause(cause), 'note');
+    if (this.progress !== undefined) showMessage(() => TEXT.recovery(recovery, kept), () => TEXT.recoveryCause(cause), 'note');
   }
 }
 
-function deviceText(device: OpenedDevice): string {
-  if (device.kind === 'gpu') {
-    return device.software ? TEXT.deviceGpuSoftware(device.name) : TEXT.deviceGpu(device.name);
-  }
-  return TEXT.deviceCpu(device.workers, device.reason === undefined ? device.name : TEXT.cpuReason(device.reason));
-}
-
-fillTexts(STATIC);
+startBadge();
+startLanguage();
 new Page().start();

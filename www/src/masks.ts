@@ -1,8 +1,7 @@
 /** Label volumes: read from NIfTI, put together into one overlay, and coloured. */
+import type { View } from './protocol.ts';
 
 export interface LabelVolume {
-  /** The file without its voxels: the overlay takes its grid from it. */
-  header: Uint8Array<ArrayBuffer>;
   dims: [number, number, number];
   labels: Uint8Array<ArrayBuffer>;
 }
@@ -10,15 +9,8 @@ export interface LabelVolume {
 const HEADER_BYTES = 348;
 const DT_UINT8 = 2;
 
-export async function gunzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-/** Reads a uint8 NIfTI-1 file as the engine writes it: one file, little endian, no scaling. */
-export async function readLabels(bytes: Uint8Array<ArrayBuffer>): Promise<LabelVolume> {
-  const raw = await gunzip(bytes);
+/** Reads an unpacked uint8 NIfTI-1 file as the engine writes it: one file, little endian, no scaling. */
+export function readLabels(raw: Uint8Array<ArrayBuffer>): LabelVolume {
   if (raw.length < HEADER_BYTES) throw new Error('a mask is shorter than its header');
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   if (view.getInt32(0, true) !== HEADER_BYTES || view.getInt16(70, true) !== DT_UINT8) {
@@ -28,12 +20,10 @@ export async function readLabels(bytes: Uint8Array<ArrayBuffer>): Promise<LabelV
   const offset = view.getFloat32(108, true);
   const voxels = dims[0] * dims[1] * dims[2];
   if (raw.length < offset + voxels) throw new Error('a mask has fewer voxels than its header says');
-  return { header: raw.slice(0, offset), dims, labels: raw.slice(offset, offset + voxels) };
+  return { dims, labels: raw.subarray(offset, offset + voxels) };
 }
 
-export type LayerName = 'lungs' | 'normnet' | 'ggo' | 'consolidation';
 export type Layers = Partial<Record<'lungs' | 'normnet' | 'infnet', Uint8Array>>;
-export type Visible = Record<LayerName, boolean>;
 
 /**
  * One code a voxel for all layers: lung (0–2) + 3 · NormNet (0–1) + 6 · Inf-Net (0 none, 1 ground
@@ -41,14 +31,24 @@ export type Visible = Record<LayerName, boolean>;
  */
 export const CODES = 18;
 
-export function compose(layers: Layers, visible: Visible, voxels: number): Uint8Array<ArrayBuffer> {
+export function compose(layers: Layers, visible: View, voxels: number): Uint8Array<ArrayBuffer> {
   const codes = new Uint8Array(voxels);
   if (layers.lungs !== undefined && visible.lungs) add(codes, layers.lungs, [0, 1, 2]);
   if (layers.normnet !== undefined && visible.normnet) add(codes, layers.normnet, [0, 3]);
   if (layers.infnet !== undefined) {
     add(codes, layers.infnet, [0, visible.ggo ? 6 : 0, visible.consolidation ? 12 : 0]);
   }
+  if (visible.difference) dropAgreement(codes);
   return codes;
+}
+
+/** Where both networks see a lesion, the lung alone stays. */
+function dropAgreement(codes: Uint8Array): void {
+  const table = Uint8Array.from({ length: CODES }, (_, code) => {
+    const both = Math.floor(code / 3) % 2 === 1 && code >= 6;
+    return both ? code % 3 : code;
+  });
+  for (let i = 0; i < codes.length; i += 1) codes[i] = table[codes[i] as number] as number;
 }
 
 function add(codes: Uint8Array, labels: Uint8Array, weights: number[]): void {

@@ -1,63 +1,86 @@
 /** The masks of a finished analysis, put over the scan or the picture as the person wants them. */
 import { byId } from './dom.ts';
-import { compose, readLabels, type LabelVolume, type LayerName, type Layers, type Visible } from './masks.ts';
-import type { Areas, Picture } from './picture.ts';
-import type { NamedBytes } from './protocol.ts';
-import { STATIC, TEXT } from './strings.ts';
-import type { Viewer } from './viewer.ts';
+import type { Areas } from './picture.ts';
+import type { LayerName, NamedBytes, View, Visible } from './protocol.ts';
+import type { Stage } from './stage.ts';
+import { onLanguage, TEXT } from './strings.ts';
 
 const LAYERS: LayerName[] = ['lungs', 'normnet', 'ggo', 'consolidation'];
+type Lesions = Omit<Visible, 'lungs'>;
+
+/** What a choice of `show` ticks. */
+const PRESETS: Record<string, Lesions> = {
+  both: { normnet: true, ggo: true, consolidation: true },
+  normnet: { normnet: true, ggo: false, consolidation: false },
+  infnet: { normnet: false, ggo: true, consolidation: true },
+  difference: { normnet: true, ggo: true, consolidation: true },
+  lungs: { normnet: false, ggo: false, consolidation: false },
+};
+const OWN = 'own';
 
 export class Overlay {
-  private grid: LabelVolume | undefined;
-  private layers: Layers = {};
+  private hasMasks = false;
+  private classified = true;
+  private readonly show = byId<HTMLSelectElement>('show');
+  private readonly slider = byId<HTMLInputElement>('opacity');
+  /** What it goes back to when the overlay is switched on again. */
+  private lastOpacity = Number(this.slider.value);
 
-  constructor(
-    private readonly viewer: () => Viewer | undefined,
-    private readonly picture: Picture,
-  ) {
-    for (const name of LAYERS) byId(`layer-${name}`).addEventListener('change', () => this.refresh());
-    byId('opacity').addEventListener('input', () => this.setOpacity());
-    byId('outlines').addEventListener('change', () => this.viewer()?.setOutlines(checked('outlines')));
+  constructor(private readonly stage: Stage) {
+    for (const name of LAYERS) byId(`layer-${name}`).addEventListener('change', () => this.ticked());
+    this.show.addEventListener('change', () => this.choose(this.show.value));
+    this.slider.addEventListener('input', () => this.setOpacity());
+    byId('outlines').addEventListener('change', () => this.setOpacity());
+    onLanguage(() => this.nameInfection());
   }
 
   clear(): void {
-    this.grid = undefined;
-    this.layers = {};
+    this.hasMasks = false;
     byId('layers').hidden = true;
   }
 
   /** `classified`: whether Inf-Net's label 2 has a meaning of its own. */
   async showVolume(files: NamedBytes[], classified: boolean): Promise<void> {
     this.clear();
-    for (const name of ['lungs', 'normnet', 'infnet'] as const) {
-      const file = files.find((candidate) => candidate.name.includes(`_${name}.`));
-      if (file === undefined) continue;
-      const volume = await readLabels(file.bytes);
-      this.layers[name] = volume.labels;
-      // One header is enough: all masks lie on the scan's own grid.
-      this.grid ??= { ...volume, labels: new Uint8Array() };
-    }
-    this.offer({
-      lungs: this.layers.lungs !== undefined,
-      normnet: this.layers.normnet !== undefined,
-      ggo: this.layers.infnet !== undefined,
-      consolidation: this.layers.infnet !== undefined && classified,
-    });
-    const name = document.querySelector('[data-layer="ggo"] [data-t]');
-    if (name !== null) name.textContent = classified ? STATIC.layerGgo : TEXT.infection;
-    this.viewer()?.setOutlines(checked('outlines'));
+    const present = await this.stage.setMasks(files);
+    // Another scan has taken the place of theirs, or nothing can be shown.
+    if (present === undefined) return;
+    this.hasMasks = true;
+    this.offer({ ...present, consolidation: present.consolidation && classified });
+    this.classified = classified;
+    this.nameInfection();
     this.setOpacity();
     this.refresh();
   }
 
   async showPicture(classes: NamedBytes): Promise<Areas> {
     this.clear();
-    const areas = await this.picture.setClasses(classes.bytes);
+    this.classified = true;
+    const areas = await this.stage.picture.setClasses(classes.bytes);
     this.offer({ lungs: false, normnet: false, ggo: true, consolidation: true });
     this.setOpacity();
     this.refresh();
     return areas;
+  }
+
+  /** Off means fully transparent, and on as opaque as before. */
+  toggle(): void {
+    const opacity = Number(this.slider.value);
+    if (opacity > 0) this.lastOpacity = opacity;
+    this.slider.value = String(opacity > 0 ? 0 : this.lastOpacity);
+    this.setOpacity();
+  }
+
+  changeOpacity(by: number): void {
+    // The slider keeps to its own ends.
+    this.slider.value = String(Number(this.slider.value) + by);
+    this.setOpacity();
+  }
+
+  /** Where classes are not told apart, Inf-Net's first label is all of its infection. */
+  private nameInfection(): void {
+    const name = document.querySelector('[data-layer="ggo"] [data-t]');
+    if (name !== null) name.textContent = this.classified ? TEXT.page.layerGgo : TEXT.infection;
   }
 
   private offer(present: Visible): void {
@@ -66,29 +89,53 @@ export class Overlay {
       if (label !== null) label.hidden = !present[name];
     }
     byId('outlines-label').hidden = !present.lungs;
+    // With one network there is nothing to choose between.
+    byId('show-label').hidden = !(present.normnet && present.ggo);
     byId('layers').hidden = false;
   }
 
-  private setOpacity(): void {
-    const opacity = Number(byId<HTMLInputElement>('opacity').value) / 100;
-    this.viewer()?.setOpacity(opacity);
-    this.picture.setOpacity(opacity);
+  private choose(name: string): void {
+    for (const [layer, on] of Object.entries(PRESETS[name] ?? {})) tick(`layer-${layer}`, on);
+    this.refresh();
   }
 
-  private refresh(): void {
-    const visible: Visible = {
+  /** The choice becomes the one that has these ticks. */
+  private ticked(): void {
+    const now = this.view();
+    const fits = ([, preset]: [string, Lesions]): boolean =>
+      preset.normnet === now.normnet && preset.ggo === now.ggo && preset.consolidation === now.consolidation;
+    this.show.value = Object.entries(PRESETS).find(fits)?.[0] ?? OWN;
+    this.refresh();
+  }
+
+  private setOpacity(): void {
+    const opacity = Number(this.slider.value) / 100;
+    this.stage.viewer?.setOutlines(checked('outlines') && opacity > 0);
+    this.stage.viewer?.setOpacity(opacity);
+    this.stage.picture.setOpacity(opacity);
+  }
+
+  private view(): View {
+    return {
       lungs: checked('layer-lungs'),
       normnet: checked('layer-normnet'),
       ggo: checked('layer-ggo'),
       consolidation: checked('layer-consolidation'),
+      difference: this.show.value === 'difference',
     };
-    this.picture.setVisible(visible);
-    if (this.grid === undefined) return;
-    const voxels = this.grid.dims[0] * this.grid.dims[1] * this.grid.dims[2];
-    void this.viewer()?.setOverlay(this.grid, compose(this.layers, visible, voxels));
+  }
+
+  private refresh(): void {
+    this.stage.picture.setVisible(this.view());
+    // Answers come in the order of the questions, so that the last wish is what stays.
+    if (this.hasMasks) void this.stage.showLayers(this.view()).catch(() => undefined);
   }
 }
 
 function checked(id: string): boolean {
   return byId<HTMLInputElement>(id).checked;
+}
+
+function tick(id: string, on: boolean): void {
+  byId<HTMLInputElement>(id).checked = on;
 }

@@ -1,5 +1,6 @@
 /** A single slice: the picture and the lesions over it on one canvas. */
-import { COLOURS, type Rgb, type Visible } from './masks.ts';
+import { COLOURS, type Rgb } from './masks.ts';
+import type { Visible } from './protocol.ts';
 
 /** Pixels of each kind. */
 export interface Areas {

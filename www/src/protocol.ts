@@ -1,4 +1,5 @@
 /** What the page and its Workers say to each other. */
+import type { Comparison } from './truth.ts';
 
 /** Options of an analysis, passed to the engine as JSON. */
 export interface Options {
@@ -121,3 +122,51 @@ export type FromCompute =
   /** The file is not what the manifest promises. */
   | { type: 'unfit'; file: string; message: string }
   | { type: 'tile'; tile: Tile };
+
+/** Of how many voxels along each of the file's axes one is shown. */
+export type Steps = [number, number, number];
+
+/** Which axis of the file runs along each of R, A and S, from 1; negative where it runs the other way. */
+export type Order = [number, number, number];
+
+export type LayerName = 'lungs' | 'normnet' | 'ggo' | 'consolidation';
+export type Visible = Record<LayerName, boolean>;
+/** What is to be seen: with `difference`, of the lesions only those that one network alone marks. */
+export type View = Visible & { difference: boolean };
+
+/** An axial slice on the radiological display, RGBA. */
+export interface FirstSlice {
+  pixels: Uint8ClampedArray<ArrayBuffer>;
+  width: number;
+  height: number;
+}
+
+/** A scan made ready for the viewer. */
+export interface ShownScan {
+  /** A NIfTI file, unpacked and thinned. */
+  file: Bytes;
+  /** Before it was thinned, along the file's own axes. */
+  dims: [number, number, number];
+  steps: Steps;
+}
+
+/** The view Worker answers every message with one of the same number. */
+export type ToView =
+  | { type: 'scan'; id: number; file: Blob; budget: number }
+  | { type: 'masks'; id: number; files: NamedBytes[]; steps: Steps; order: Order }
+  | { type: 'codes'; id: number; view: View }
+  | { type: 'mask'; id: number; file: Blob }
+  | { type: 'compare'; id: number; truth: Blob; files: NamedBytes[] };
+
+export type FromView =
+  /** Said before the answer, once half of the file is unpacked. */
+  | { type: 'first'; slice: FirstSlice }
+  /** Nothing where it is no whole NIfTI file. */
+  | { type: 'scan'; id: number; scan: ShownScan | undefined }
+  | { type: 'masks'; id: number; present: Visible }
+  | { type: 'codes'; id: number; codes: Bytes }
+  /** Whether the file is a mask. */
+  | { type: 'mask'; id: number; is: boolean }
+  /** Nothing where the truth lies on another grid. */
+  | { type: 'compare'; id: number; comparison: Comparison | undefined }
+  | { type: 'failed'; id: number; message: string };

@@ -1,24 +1,26 @@
 /** The findings panel: what the report says, for the eye. */
 import { histogram } from './chart.ts';
 import { byId, make } from './dom.ts';
-import { number, whole } from './format.ts';
+import { fixed, number, whole } from './format.ts';
 import type { Areas } from './picture.ts';
 import type { Warning } from './protocol.ts';
 import type { Affected, Amount, Lesion, Lesions, LungFindings, Report } from './report.ts';
 import { TEXT } from './strings.ts';
+import { scores, type Comparison } from './truth.ts';
 
 type Network = 'normnet' | 'infnet';
-export type GoTo = (mm: readonly [number, number, number]) => void;
+export type GoTo = (lesion: Lesion) => void;
 
 const NETWORKS: Network[] = ['normnet', 'infnet'];
 /** What `hideFindings` empties. */
-const PARTS = ['warnings', 'headlines', 'measures', 'lesions', 'thirds', 'histogram'];
+const PARTS = ['warnings', 'headlines', 'measures', 'truth', 'lesions', 'thirds', 'histogram'];
 /** Lesions listed before the rest is asked for. */
 const FIRST_LESIONS = 6;
 
 export function showWarnings(warnings: Warning[]): void {
+  byId('results').hidden = false;
   byId('warnings').replaceChildren(
-    ...warnings.map((warning) => make('li', { 'data-code': warning.code }, [warning.text])),
+    ...warnings.map((warning) => make('li', { 'data-code': warning.code }, [TEXT.warning(warning.code, warning.text)])),
   );
 }
 
@@ -45,6 +47,26 @@ export function showAreas(areas: Areas): void {
       row('consolidation', TEXT.consolidation, areas.consolidation),
     ]),
   );
+}
+
+/** Dice, sensitivity and precision of each network; without a comparison, why there is none. */
+export function showTruth(file: string, comparison: Comparison | undefined): void {
+  if (comparison === undefined) {
+    byId('truth').replaceChildren(make('p', { class: 'quiet remark' }, [TEXT.truthOtherGrid(file)]));
+    return;
+  }
+  const { dice, sensitivity, precision } = TEXT.truthColumns;
+  const rows = NETWORKS.flatMap((network) => {
+    const counted = comparison[network];
+    if (counted === undefined) return [];
+    const score = scores(counted);
+    return measureRow(network, TEXT.networks[network], false, [score.dice, score.sensitivity, score.precision].map((value) => [ratio(value)]));
+  });
+  byId('truth').replaceChildren(make('h3', {}, [TEXT.truthTitle(file)]), table('truth', ['', dice, sensitivity, precision], rows));
+}
+
+function ratio(value: number): string {
+  return Number.isNaN(value) ? '–' : fixed(value, 3);
 }
 
 export function hideFindings(): void {
@@ -80,7 +102,7 @@ function measures(report: Report): HTMLElement[] {
   }
   const result: HTMLElement[] = [table('measures', ['', TEXT.right, TEXT.left, TEXT.both], rows)];
   if (report.agreement_dice !== null) {
-    result.push(make('p', { class: 'quiet remark' }, [TEXT.agreement(report.agreement_dice.toFixed(2))]));
+    result.push(make('p', { class: 'quiet remark' }, [TEXT.agreement(fixed(report.agreement_dice, 2))]));
   }
   return result;
 }
@@ -110,13 +132,18 @@ function thirds(report: Report): HTMLElement[] {
 }
 
 function lesionSections(report: Report, goTo: GoTo): HTMLElement[] {
+  let before = 0;
   return NETWORKS.flatMap((network) => {
     const lesions = report[network];
-    return lesions === null ? [] : lesionSection(network, lesions, goTo);
+    if (lesions === null) return [];
+    const section = lesionSection(network, lesions, before, goTo);
+    before += lesions.listed.length;
+    return section;
   });
 }
 
-function lesionSection(network: Network, lesions: Lesions, goTo: GoTo): HTMLElement[] {
+/** `before` are the lesions of the tables above. */
+function lesionSection(network: Network, lesions: Lesions, before: number, goTo: GoTo): HTMLElement[] {
   const title = make('h3', {}, [TEXT.lesionsTitle(TEXT.networks[network], lesions.listed.length)]);
   const smaller =
     lesions.smaller === 0
@@ -124,7 +151,7 @@ function lesionSection(network: Network, lesions: Lesions, goTo: GoTo): HTMLElem
       : [make('p', { class: 'quiet remark' }, [TEXT.smaller(lesions.smaller, number(lesions.smaller_ml))])];
   if (lesions.listed.length === 0) return [title, make('p', { class: 'quiet remark' }, [TEXT.noLesions]), ...smaller];
 
-  const rows = lesions.listed.map((lesion, i) => lesionRow(network, lesion, i + 1, goTo));
+  const rows = lesions.listed.map((lesion, i) => lesionRow(network, lesion, i + 1, before + i, goTo));
   const columns = [TEXT.lesionColumns.number, TEXT.lesionColumns.side, TEXT.lesionColumns.slices, TEXT.lesionColumns.hu, TEXT.lesionColumns.ml];
   const list = table('lesions', columns, rows.slice(0, FIRST_LESIONS));
   const rest = rows.slice(FIRST_LESIONS);
@@ -138,20 +165,20 @@ function lesionSection(network: Network, lesions: Lesions, goTo: GoTo): HTMLElem
   return [title, list, more, ...smaller];
 }
 
-function lesionRow(network: Network, lesion: Lesion, place: number, goTo: GoTo): HTMLElement {
+function lesionRow(network: Network, lesion: Lesion, place: number, stop: number, goTo: GoTo): HTMLElement {
   const key = lesion.class === 'ground-glass' ? 'ggo' : (lesion.class ?? network);
   const label = TEXT.goTo(TEXT.networks[network], place);
   const go = make('button', { type: 'button', class: 'link', title: label, 'aria-label': label }, [keyOf(key), String(place)]);
   const [first, last] = lesion.slices;
-  const row = make('tr', {}, [
+  const row = make('tr', { 'data-stop': String(stop) }, [
     make('td', {}, [go]),
     make('td', {}, [TEXT[lesion.side]]),
-    make('td', {}, [first === last ? String(first + 1) : `${first + 1}–${last + 1}`]),
+    make('td', {}, [first === last ? whole(first + 1) : `${whole(first + 1)}–${whole(last + 1)}`]),
     make('td', {}, [whole(lesion.mean_hu)]),
     make('td', {}, [number(lesion.ml)]),
   ]);
   // The whole row is a target for the pointer; the button is the one for keys.
-  row.addEventListener('click', () => goTo(lesion.centroid_mm));
+  row.addEventListener('click', () => goTo(lesion));
   return row;
 }
 

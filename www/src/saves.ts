@@ -1,6 +1,8 @@
 /** Results as downloads, straight from memory. */
+import { lesionCsv } from './csv.ts';
 import { make } from './dom.ts';
 import type { NamedBytes } from './protocol.ts';
+import type { Report } from './report.ts';
 import { TEXT } from './strings.ts';
 
 /** How long an object URL must outlive the click that uses it. */
@@ -23,6 +25,15 @@ export function saveButtons(files: NamedBytes[]): HTMLButtonElement[] {
   });
 }
 
+/** What the page itself makes of the report. */
+export function reportButtons(report: Report, reportName: string): HTMLButtonElement[] {
+  const name = reportName.replace(/_report\.json$/, '_lesions.csv');
+  const print = make('button', { type: 'button', id: 'print' }, [TEXT.print]);
+  print.addEventListener('click', () => window.print());
+  const csv = (): void => save(name, new TextEncoder().encode(lesionCsv(report)), 'text/csv');
+  return [saveButton(TEXT.saveLesions, name, csv), print];
+}
+
 function saveButton(text: string, file: string, act: () => void): HTMLButtonElement {
   const button = make('button', { type: 'button', title: file, 'data-file': file }, [text]);
   button.addEventListener('click', act);
@@ -30,18 +41,19 @@ function saveButton(text: string, file: string, act: () => void): HTMLButtonElem
 }
 
 /** What the ends of file names mean. */
-const LABELS: [end: RegExp, text: string][] = [
-  [/_report\.json$/, TEXT.saveReport],
-  [/_lungs\.nii\.gz$/, TEXT.saveLungs],
-  [/_normnet\.nii\.gz$/, TEXT.saveNormnet],
-  [/_infnet\.nii\.gz$/, TEXT.saveInfnet],
-  [/_infnet_prob\.nii\.gz$/, TEXT.saveProbability],
-  [/_infnet\.png$/, TEXT.saveProbability],
-  [/_classes\.png$/, TEXT.saveClasses],
-];
+const LABELS = [
+  [/_report\.json$/, 'saveReport'],
+  [/_lungs\.nii\.gz$/, 'saveLungs'],
+  [/_normnet\.nii\.gz$/, 'saveNormnet'],
+  [/_infnet\.nii\.gz$/, 'saveInfnet'],
+  [/_infnet_prob\.nii\.gz$/, 'saveProbability'],
+  [/_infnet\.png$/, 'saveProbability'],
+  [/_classes\.png$/, 'saveClasses'],
+] as const;
 
 function label(name: string): string {
-  return LABELS.find(([end]) => end.test(name))?.[1] ?? name;
+  const known = LABELS.find(([end]) => end.test(name));
+  return known === undefined ? name : TEXT[known[1]];
 }
 
 function mime(name: string): string {

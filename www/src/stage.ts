@@ -1,66 +1,144 @@
 /** The left side of the page: the scan or the picture, and the controls under it. */
+import { Controls } from './controls.ts';
 import { byId } from './dom.ts';
-import { gunzip } from './masks.ts';
 import { Picture } from './picture.ts';
+import { axialSlices } from './slices.ts';
 import { HEAD_BYTES, looksLikePicture } from './sniff.ts';
-import { TEXT } from './strings.ts';
-import type { Location, Plane, Viewer } from './viewer.ts';
+import type { Text } from './status.ts';
+import { onLanguage, TEXT } from './strings.ts';
+import { ViewWorker } from './view-worker.ts';
+import type { Comparison } from './truth.ts';
+import type { Viewer } from './viewer.ts';
+import type { FirstSlice, NamedBytes, ShownScan, View, Visible } from './protocol.ts';
+
+const PAINT_MS = 200;
 
 export type Shown = 'volume' | 'picture' | 'nothing';
 
 export class Stage {
+  readonly controls = new Controls(() => this.loaded);
   readonly picture = new Picture(byId<HTMLCanvasElement>('picture'));
   private loading: Promise<Viewer | undefined> | undefined;
   private loaded: Viewer | undefined;
+  private worker: ViewWorker | undefined;
+  private scan: Pick<ShownScan, 'dims' | 'steps'> | undefined;
+  private info: Text = () => '';
+  private said: Text = () => '';
+  /** Counts the files: what belongs to an earlier one comes too late. */
+  private turn = 0;
 
-  constructor() {
-    for (const button of document.querySelectorAll<HTMLButtonElement>('[data-plane]')) {
-      button.addEventListener('click', () => this.choosePlane(button));
-    }
-    const slice = byId<HTMLInputElement>('slice');
-    slice.addEventListener('input', () => this.loaded?.goToAxial(Number(slice.value)));
-    const window = byId<HTMLSelectElement>('window');
-    window.addEventListener('change', () => void this.chooseWindow(window.value));
+  constructor(
+    /** No Worker is started before this. */
+    private readonly ready: Promise<void>,
+  ) {
+    onLanguage(() => this.translate());
   }
 
   get viewer(): Viewer | undefined {
     return this.loaded;
   }
 
+  get showsVolume(): boolean {
+    return this.scan !== undefined && this.loaded !== undefined;
+  }
+
   /** Shows the file at once, long before it is analysed; says what could be shown. */
   async show(name: string, file: Blob): Promise<Shown> {
+    this.turn += 1;
+    const { turn } = this;
+    this.worker?.end();
+    this.worker = undefined;
+    this.scan = undefined;
     const isPicture = looksLikePicture(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
+    if (turn !== this.turn) return 'nothing';
     this.reveal(name, isPicture);
     if (isPicture) {
       await this.picture.show(file);
       return 'picture';
     }
+    return this.showVolume(file, turn);
+  }
+
+  private async showVolume(file: Blob, turn: number): Promise<Shown> {
     const viewer = await this.ensureViewer();
+    await this.ready;
+    if (turn !== this.turn) return 'nothing';
     if (viewer === undefined) {
-      this.note(TEXT.noViewer);
+      this.note(() => TEXT.noViewer);
       return 'nothing';
     }
-    try {
-      await viewer.show(await gunzip(new Uint8Array(await file.arrayBuffer())));
-    } catch {
+    this.worker = new ViewWorker((slice) => this.showFirst(slice));
+    const scan = await this.worker.scan(file, viewer.budget).catch(() => undefined);
+    if (turn !== this.turn) return 'nothing';
+    if (scan === undefined) {
       // What is wrong with the file the engine says, which reads it with more care.
       viewer.clear();
-      this.note(TEXT.cantShow);
+      this.note(() => TEXT.cantShow);
       return 'nothing';
     }
-    this.note('');
-    byId<HTMLSelectElement>('window').value = 'lung';
+    this.scan = scan;
+    this.showInfo();
+    // The first slice comes to the screen before the graphics card is busy with all of them.
+    await painted();
+    await viewer.show(scan.file, (order) => this.controls.begin(axialSlices(scan.dims, scan.steps, order)));
+    byId('first').hidden = true;
+    this.note(() => '');
     return 'volume';
+  }
+
+  /** The middle slice lies over the viewer until that has the whole scan. */
+  private showFirst(slice: FirstSlice): void {
+    const canvas = byId<HTMLCanvasElement>('first');
+    canvas.width = slice.width;
+    canvas.height = slice.height;
+    canvas.getContext('2d')?.putImageData(new ImageData(slice.pixels, slice.width, slice.height), 0, 0);
+    canvas.hidden = false;
+  }
+
+  /** Takes the masks of the scan that is shown; says which layers there are. */
+  async setMasks(files: NamedBytes[]): Promise<Visible | undefined> {
+    if (this.loaded === undefined || this.scan === undefined) return undefined;
+    return this.worker?.masks(files, this.scan.steps, this.loaded.order).catch(() => undefined);
+  }
+
+  /** Puts these of the layers over the scan. */
+  async showLayers(visible: View): Promise<void> {
+    const codes = await this.worker?.codes(visible);
+    if (codes !== undefined) this.loaded?.setOverlay(codes);
+  }
+
+  /** The masks against the truth; nothing where that lies on another grid than the scan. */
+  async compare(truth: Blob, files: NamedBytes[]): Promise<Comparison | undefined> {
+    return this.worker?.compare(truth, files);
+  }
+
+  /** Which of these files is the scan, and which a mask of its lesions. */
+  async sort(files: File[]): Promise<{ scan: File | undefined; truth: File | undefined }> {
+    await this.ready;
+    const worker = new ViewWorker();
+    const are = await Promise.all(files.map((file) => worker.isMask(file).catch(() => false)));
+    worker.end();
+    const truth = files.find((_, i) => are[i]);
+    return { truth, scan: files.find((file) => file !== truth) };
   }
 
   /** Moves the crosshair to a point in RAS mm, and the planes into sight. */
   goTo(mm: readonly [number, number, number]): void {
     this.loaded?.goTo(mm);
-    byId('volume-box').scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    byId('volume-box').scrollIntoView({ block: 'nearest', behavior: calm ? 'auto' : 'smooth' });
   }
 
-  setInfo(text: string): void {
-    byId('file-info').textContent = text;
+  setInfo(text: Text): void {
+    this.info = text;
+    this.showInfo();
+  }
+
+  /** A picture that is coarser than the scan says so. */
+  private showInfo(): void {
+    const info = this.info();
+    const thinned = this.scan?.steps.some((step) => step > 1) ?? false;
+    byId('file-info').textContent = info === '' || !thinned ? info : `${info} · ${TEXT.thinned}`;
   }
 
   /** Loads the viewer ahead of the first scan. */
@@ -72,7 +150,7 @@ export class Stage {
     const { Viewer } = await import('./viewer.ts');
     const canvas = byId<HTMLCanvasElement>('planes');
     canvas.addEventListener('webglcontextlost', () => this.lost(canvas), { once: true });
-    return Viewer.create(canvas, (location) => this.located(location));
+    return Viewer.create(canvas, this.controls);
   }
 
   /** A lost context never comes back to its canvas: the next scan gets a new one. */
@@ -80,7 +158,7 @@ export class Stage {
     canvas.replaceWith(canvas.cloneNode());
     this.loaded = undefined;
     this.loading = undefined;
-    this.note(TEXT.viewerLost);
+    this.note(() => TEXT.viewerLost);
   }
 
   private async ensureViewer(): Promise<Viewer | undefined> {
@@ -96,56 +174,28 @@ export class Stage {
     byId('picture-box').hidden = !picture;
     byId('scan-controls').hidden = picture;
     byId('file-name').textContent = name;
-    byId('readout').textContent = '';
-    this.setInfo('');
+    byId('first').hidden = true;
+    this.controls.begin(undefined);
+    this.setInfo(() => '');
   }
 
-  private note(text: string): void {
-    byId('canvas-note').textContent = text;
-    byId('canvas-note').hidden = text === '';
-    byId('scan-controls').hidden = text !== '';
+  private note(text: Text): void {
+    this.said = text;
+    byId('canvas-note').textContent = text();
+    byId('canvas-note').hidden = text() === '';
+    byId('scan-controls').hidden = text() !== '';
   }
 
-  private choosePlane(button: HTMLButtonElement): void {
-    for (const other of document.querySelectorAll('[data-plane]')) {
-      other.setAttribute('aria-pressed', String(other === button));
-    }
-    this.loaded?.setPlane((button.dataset['plane'] ?? 'all') as Plane);
-  }
-
-  private async chooseWindow(name: string): Promise<void> {
-    const { LUNG_WINDOW, SOFT_WINDOW } = await import('./viewer.ts');
-    this.loaded?.setWindow(name === 'soft' ? SOFT_WINDOW : LUNG_WINDOW);
-  }
-
-  private located(location: Location): void {
-    const slice = byId<HTMLInputElement>('slice');
-    slice.max = String(location.axial.count - 1);
-    slice.value = String(location.axial.slice);
-    byId('slice-out').textContent = TEXT.sliceOf(location.axial.slice + 1, location.axial.count);
-    byId('readout').textContent = [
-      Number.isNaN(location.hu) ? '' : TEXT.hu(Math.round(location.hu)),
-      position(location.mm),
-      ...tissue(location.code),
-    ]
-      .filter((part) => part !== '')
-      .join(' · ');
+  private translate(): void {
+    this.showInfo();
+    byId('canvas-note').textContent = this.said();
   }
 }
 
-/** RAS millimetres with the letter of the side that they lie on. */
-function position(mm: readonly [number, number, number]): string {
-  const axis = (value: number, plus: string, minus: string): string =>
-    `${value < 0 ? minus : plus} ${Math.abs(value).toFixed(1)}`;
-  return `${axis(mm[0], 'R', 'L')} ${axis(mm[1], 'A', 'P')} ${axis(mm[2], 'S', 'I')} mm`;
-}
-
-/** What the masks say of this voxel; the code is that of `masks.compose`. */
-function tissue(code: number): string[] {
-  const infnet = Math.floor(code / 6);
-  return [
-    ['', TEXT.lungRight, TEXT.lungLeft][code % 3] ?? '',
-    Math.floor(code / 3) % 2 === 1 ? TEXT.normnetLesion : '',
-    ['', TEXT.ggo, TEXT.consolidation][infnet] ?? '',
-  ];
+/** Resolves once what was drawn is seen; a page in the background is not seen, and waits no longer than this. */
+function painted(): Promise<void> {
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve()));
+    setTimeout(resolve, PAINT_MS);
+  });
 }

@@ -1,12 +1,23 @@
 /** What is happening now: the step, the bar, the time left; and what went wrong. */
 import { byId } from './dom.ts';
-import { duration, megabytes } from './format.ts';
+import { duration, megabytes, tileName } from './format.ts';
 import type { ProgressView } from './progress.ts';
-import { STEPS, TEXT } from './strings.ts';
+import { onLanguage, TEXT } from './strings.ts';
+
+/** A text that is asked for again when the language changes. */
+export type Text = () => string;
+
+let title: Text = () => '';
+let message: [title: Text, text: Text] = [title, title];
+
+onLanguage(() => {
+  byId('status-title').textContent = title();
+  fillMessage();
+});
 
 export function showProgress(view: ProgressView, cached: boolean): void {
   const percent = Math.floor(100 * view.fraction);
-  step(STEPS[view.step]);
+  step(() => TEXT.steps[view.step]);
   setBar(100 * view.fraction, percent);
   const line = byId('status-detail');
   line.textContent = detail(view, cached);
@@ -15,16 +26,16 @@ export function showProgress(view: ProgressView, cached: boolean): void {
 }
 
 /** A step without a measure of its own. */
-export function showBusy(title: string): void {
-  step(title);
+export function showBusy(text: Text): void {
+  step(text);
   byId('status-bar').removeAttribute('aria-valuenow');
   byId('status-bar').classList.add('busy');
   byId('status-detail').textContent = '';
   byId('status-left').textContent = '';
 }
 
-export function showDone(title: string): void {
-  step(title);
+export function showDone(text: Text): void {
+  step(text);
   byId('status').classList.add('done');
 }
 
@@ -32,12 +43,17 @@ export function hideStatus(): void {
   byId('status').hidden = true;
 }
 
-export function showMessage(title: string, text: string, kind: 'problem' | 'note'): void {
+export function showMessage(heading: Text, text: Text, kind: 'problem' | 'note'): void {
   const box = byId('message');
   box.className = `card message ${kind}`;
-  byId('message-title').textContent = title;
-  byId('message-text').textContent = text;
+  message = [heading, text];
+  fillMessage();
   box.hidden = false;
+}
+
+function fillMessage(): void {
+  byId('message-title').textContent = message[0]();
+  byId('message-text').textContent = message[1]();
 }
 
 export function hideMessage(): void {
@@ -45,11 +61,12 @@ export function hideMessage(): void {
 }
 
 /** The title is a live region: it changes only when the step does. */
-function step(title: string): void {
+function step(text: Text): void {
+  title = text;
   byId('status').hidden = false;
   byId('status').classList.remove('done');
   const heading = byId('status-title');
-  if (heading.textContent !== title) heading.textContent = title;
+  if (heading.textContent !== title()) heading.textContent = title();
 }
 
 function setBar(width: number, percent: number): void {
@@ -66,7 +83,7 @@ function detail(view: ProgressView, cached: boolean): string {
       return cached ? `${amount}, ${TEXT.fromCache}` : amount;
     }
     case 'tiles':
-      return view.label;
+      return tileName(view.label);
     default:
       return '';
   }

@@ -1,183 +1,58 @@
-/** Every text of the page, in one place for whoever translates it. */
-import type { CpuReason, Stage } from './protocol.ts';
-import type { Recovery } from './engine/ladder.ts';
-import type { Step } from './progress.ts';
+/** The texts of the page in the language that is chosen. */
+import { fillTexts } from './dom.ts';
+import { de } from './messages/de.ts';
+import { en, type Messages } from './messages/en.ts';
+import { es } from './messages/es.ts';
+import { fr } from './messages/fr.ts';
+import { zh } from './messages/zh.ts';
 
-/** Texts that stand in the page by themselves; `data-t` in index.html names them. */
-export const STATIC = {
-  tagline: 'Infection in chest CT, found inside your browser',
-  notice: 'Research and teaching, not for diagnosis. Nothing leaves this computer.',
-  dropTitle: 'Drop a chest CT here',
-  dropTitleTouch: 'Open a chest CT',
-  dropHint: 'NIfTI (.nii, .nii.gz), or a single axial slice as PNG or JPEG',
-  open: 'Open file',
-  demo: 'Demo case',
-  demoHint: 'The demo is a chest phantom made on the spot, with lesions whose place is known.',
-  dropAnywhere: 'Drop to open',
-  optionsTitle: 'Method',
-  modelBoth: 'Both',
-  modelBothHint: 'NormNet and Inf-Net, side by side',
-  modelNormnet: 'NormNet',
-  modelNormnetHint: 'Label-free: knows healthy tissue, marks what it does not recognise',
-  modelInfnet: 'Inf-Net',
-  modelInfnetHint: 'Learned from labelled slices: ground glass and consolidation',
-  moreOptions: 'More options',
-  normnetWeights: 'NormNet',
-  normnetBest: 'Best',
-  normnetPaper: 'As in the paper',
-  infnetWeights: 'Inf-Net',
-  infnetSemi: 'Semi-supervised',
-  infnetLabelled: 'Labelled slices only',
-  precision: 'Weights',
-  precisionInt8: '8-bit (small)',
-  precisionF32: '32-bit',
-  deviceChoice: 'Device',
-  deviceAuto: 'Automatic',
-  deviceCpu: 'CPU',
-  deviceGpu: 'GPU',
-  analyse: 'Analyse',
-  cancel: 'Cancel',
-  planes: 'Planes',
-  planeAll: 'All planes',
-  planeAxial: 'Axial',
-  planeCoronal: 'Coronal',
-  planeSagittal: 'Sagittal',
-  windowLabel: 'Window',
-  windowLung: 'Lung',
-  windowSoft: 'Soft tissue',
-  sliceLabel: 'Axial slice',
-  layersTitle: 'Layers',
-  layerLungs: 'Lungs',
-  layerLungsHint: 'right, left',
-  layerNormnet: 'NormNet lesion',
-  layerGgo: 'Inf-Net ground glass',
-  layerConsolidation: 'Inf-Net consolidation',
-  opacity: 'Opacity',
-  outlines: 'Outlines',
-  resultsTitle: 'Findings',
-  lesionsTitle: 'Lesions',
-  saveTitle: 'Save',
-  detailsTitle: 'Details',
-  viewerLabel:
-    'Scan in three planes. Arrow keys move the crosshair in the axial slice, Page Up and Page Down change the slice.',
-  pictureLabel: 'Slice with the lesions coloured',
-} as const;
+/** Each in its own name, and with the tag that says how numbers look. */
+export const LANGUAGES = {
+  en: { name: 'English', tag: 'en-GB', messages: en },
+  de: { name: 'Deutsch', tag: 'de', messages: de },
+  fr: { name: 'Français', tag: 'fr', messages: fr },
+  es: { name: 'Español', tag: 'es', messages: es },
+  zh: { name: '简体中文', tag: 'zh-Hans', messages: zh },
+} satisfies Record<string, { name: string; tag: string; messages: Messages }>;
 
-export const STEPS: Record<Step, string> = {
-  engine: 'Starting the engine',
-  open: 'Reading the file',
-  weights: 'Loading the weights',
-  prepare: 'Finding the lungs',
-  tiles: 'Looking for lesions',
-  finish: 'Measuring',
-};
+export type Language = keyof typeof LANGUAGES;
 
-export const TEXT = {
-  title: 'Pleura',
-  deviceWaiting: 'Looking for a GPU…',
-  deviceGpu: (name: string) => `GPU: ${name}`,
-  deviceGpuSoftware: (name: string) => `GPU path on a software adapter: ${name}`,
-  deviceCpu: (workers: number, reason: string) => `CPU path${workers > 1 ? `, ${workers} workers` : ''}: ${reason}`,
-  deviceFailed: 'The engine could not be started',
-  cpuReason: (reason: CpuReason): string => {
-    switch (reason.code) {
-      case 'asked':
-        return 'as you chose';
-      case 'no-webgpu':
-        return 'this browser has no WebGPU';
-      case 'no-adapter':
-        return 'the browser offers no GPU';
-      case 'software':
-        return `${reason.name} is software, the CPU is faster`;
-      case 'no-timestamps':
-        return `${reason.name} lacks timestamp queries`;
-      case 'failed':
-        return `the GPU refused (${reason.name})`;
-      case 'gave-up':
-        return 'the GPU stopped';
-    }
-  },
-  makingDemo: 'Making the demo case',
-  finished: (seconds: string) => `Done in ${seconds}`,
-  cancelled: 'Cancelled. Choose Analyse to start again.',
-  fromCache: 'from this browser’s store',
-  megabytes: (done: string, total: string) => `${done} of ${total} MB`,
-  timeLeft: (time: string) => `about ${time} left`,
-  seconds: (n: number) => `${n} s`,
-  minutes: (n: number) => `${n} min`,
-  recovery: (recovery: Recovery, kept: number): string => {
-    const tiles = kept > 0 ? `, keeping ${kept} finished ${kept === 1 ? 'part' : 'parts'}` : '';
-    switch (recovery) {
-      case 'again':
-        return `A part of the engine stopped. Going on with a new one${tiles}.`;
-      case 'smaller':
-        return `The engine stopped again. Going on with a smaller working set${tiles}.`;
-      case 'fewer':
-        return `The engine stopped again. Going on with fewer workers${tiles}.`;
-      case 'cpu':
-        return `The engine stopped again. Going on on the CPU${tiles}.`;
-      case 'stop':
-        return 'The engine stopped again and again';
-    }
-  },
-  recoveryCause: (cause: string) => `What it said: ${cause}`,
-  stopAdvice:
-    'This device may have too little memory for this scan. Closing other tabs or choosing one method instead of both can help.',
-  failed: (stage: Stage): string => {
-    switch (stage) {
-      case 'engine':
-        return 'The engine could not be started';
-      case 'demo':
-        return 'The demo case could not be made';
-      case 'weights':
-        return 'The weights could not be loaded';
-      case 'open':
-        return 'This file can’t be analysed';
-      case 'prepare':
-        return 'The lungs could not be found';
-      case 'finish':
-        return 'The result could not be put together';
-    }
-  },
-  tooMany: 'Several files were dropped; only the first is opened.',
-  noViewer: 'This browser can’t show the planes (WebGL 2 is missing). The analysis and its files are not affected.',
-  viewerLost: 'The graphics card took the planes away. The analysis and its files are not affected: open the scan again to see it.',
-  cantShow: 'There is no preview of this file.',
-  right: 'Right',
-  left: 'Left',
-  both: 'Both',
-  sliceOf: (slice: number, count: number) => `${slice} of ${count}`,
-  hu: (value: number) => `${value < 0 ? '−' : ''}${Math.abs(value)} HU`,
-  lungRight: 'right lung',
-  lungLeft: 'left lung',
-  networks: { normnet: 'NormNet', infnet: 'Inf-Net' },
-  normnetLesion: 'NormNet lesion',
-  infection: 'Inf-Net infection',
-  ggo: 'ground glass',
-  consolidation: 'consolidation',
-  headline: (network: string) => `of the lungs marked by ${network}`,
-  volume: 'Lung volume',
-  agreement: (dice: string) => `Agreement of the two networks: Dice ${dice}`,
-  thirdsTitle: 'By height',
-  thirds: { upper: 'Upper third', middle: 'Middle third', lower: 'Lower third' },
-  lesionsTitle: (network: string, n: number) => (n === 0 ? `${network}: lesions` : `${network}: lesions (${n})`),
-  noLesions: 'None of 0.1 ml or more.',
-  smaller: (n: number, ml: string) => `${n} smaller, ${ml} ml together`,
-  lesionColumns: { number: 'No.', side: 'Lung', slices: 'Slices', hu: 'Mean HU', ml: 'ml' },
-  goTo: (network: string, n: number) => `Go to lesion ${n} of ${network}`,
-  moreLesions: (n: number) => `Show ${n} more`,
-  histogramTitle: 'HU of the lungs (square-root scale)',
-  ml: (value: string) => `${value} ml`,
-  percent: (value: string) => `${value} %`,
-  saveReport: 'Report (JSON)',
-  saveLungs: 'Lungs',
-  saveNormnet: 'NormNet lesions',
-  saveInfnet: 'Inf-Net lesions',
-  saveProbability: 'Inf-Net probability',
-  saveClasses: 'Lesion classes',
-  share: 'Share of the picture',
-  pixelCount: 'Pixels',
-  infected: 'marked by Inf-Net',
-  dims: (dims: string, spacing: string) => `${dims} voxels, ${spacing} mm`,
-  pixels: (dims: string) => `${dims} pixels`,
-} as const;
+/** Changes with the language; whoever shows a text that stays hears of it by `onLanguage`. */
+export let TEXT: Messages = en;
+let current: Language = 'en';
+const listeners: (() => void)[] = [];
+
+export function language(): Language {
+  return current;
+}
+
+/** The language tag for Intl. */
+export function locale(): string {
+  return LANGUAGES[current].tag;
+}
+
+export function setLanguage(wanted: Language): void {
+  current = wanted;
+  TEXT = LANGUAGES[wanted].messages;
+  document.documentElement.lang = locale();
+  fillTexts(TEXT.page);
+  for (const listener of listeners) listener();
+}
+
+export function onLanguage(listener: () => void): void {
+  listeners.push(listener);
+}
+
+/** The address decides, else the first of the browser's languages that there is. */
+export function wantedLanguage(search: string, preferred: readonly string[]): Language {
+  const asked = [new URLSearchParams(search).get('lang') ?? '', ...preferred];
+  for (const tag of asked) {
+    const [base = ''] = tag.toLowerCase().split('-');
+    if (isLanguage(base)) return base;
+  }
+  return 'en';
+}
+
+export function isLanguage(text: string): text is Language {
+  return Object.hasOwn(LANGUAGES, text);
+}

@@ -1,18 +1,11 @@
 /** The scan in three planes with the masks over it. Wraps NiiVue and hides it from the rest of the page. */
 import { cmapper, DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from '@niivue/niivue';
-import { overlayLut, type LabelVolume } from './masks.ts';
-import { layoutOf, stepsFor, thin, voxelBudget, type Steps } from './preview.ts';
+import { voxelBudget } from './budget.ts';
+import { overlayLut } from './masks.ts';
+import type { Bytes, Order } from './protocol.ts';
+import { edges, WINDOWS, type HuWindow } from './windows.ts';
 
 export type Plane = 'all' | 'axial' | 'coronal' | 'sagittal';
-
-/** Display window in HU. */
-export interface HuWindow {
-  width: number;
-  level: number;
-}
-
-export const LUNG_WINDOW: HuWindow = { width: 1500, level: -600 };
-export const SOFT_WINDOW: HuWindow = { width: 400, level: 40 };
 
 export interface Location {
   /** RAS, mm. */
@@ -20,7 +13,18 @@ export interface Location {
   hu: number;
   /** Overlay code of `masks.compose` at this voxel. */
   code: number;
-  axial: { slice: number; count: number };
+  /** The viewer's axial slice, from the feet up. */
+  slice: number;
+}
+
+/** What the viewer tells of. */
+export interface ViewerEvents {
+  /** The crosshair has a new place. */
+  located(location: Location): void;
+  /** The pointer is over this, or has left. */
+  hovered(location: Location | undefined): void;
+  /** A window was drawn with the mouse. */
+  windowed(): void;
 }
 
 const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
@@ -28,6 +32,10 @@ const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
   coronal: SLICE_TYPE.CORONAL,
   sagittal: SLICE_TYPE.SAGITTAL,
 };
+/** HU from air to dense bone. */
+const CT_RANGE = { global_min: -1024, global_max: 3071 };
+const LEAST_ZOOM = 0.5;
+const MOST_ZOOM = 12;
 const RIM_OPACITY = 0.95;
 /** The shader drops what is fully transparent, rims included. */
 const LEAST_FILL = 0.004;
@@ -36,13 +44,12 @@ export class Viewer {
   private readonly nv: Niivue;
   private plane: Plane = 'all';
   private hasScan = false;
-  private steps: Steps = [1, 1, 1];
   private outlines = true;
-  private window = LUNG_WINDOW;
+  private window = WINDOWS.lung;
 
   private constructor(
     private readonly canvas: HTMLCanvasElement,
-    onLocation: (location: Location) => void,
+    heard: ViewerEvents,
   ) {
     this.nv = new Niivue({
       backColor: [0, 0, 0, 1],
@@ -68,29 +75,51 @@ export class Viewer {
       cycleClipPlaneHotKey: '',
     });
     this.nv.drawLut = cmapper.makeDrawLut(overlayLut());
-    this.nv.onLocationChange = () => onLocation(this.location());
+    this.nv.onIntensityChange = () => heard.windowed();
+    leaveOutGradient(this.nv);
+    this.nv.onLocationChange = () => heard.located(this.locationAt(this.nv.scene.crosshairPos));
   }
 
   /** Throws where the browser has no WebGL 2. */
-  static async create(canvas: HTMLCanvasElement, onLocation: (location: Location) => void): Promise<Viewer> {
-    const viewer = new Viewer(canvas, onLocation);
+  static async create(canvas: HTMLCanvasElement, heard: ViewerEvents): Promise<Viewer> {
+    const viewer = new Viewer(canvas, heard);
     await viewer.nv.attachToCanvas(canvas, false);
-    canvas.parentElement?.addEventListener('keydown', (event) => viewer.key(event), { capture: true });
+    // NiiVue's own keys stay unheard.
+    canvas.parentElement?.addEventListener('keydown', (event) => event.stopPropagation(), { capture: true });
+    canvas.addEventListener('pointermove', (event) => heard.hovered(viewer.under(event.offsetX, event.offsetY)));
+    canvas.addEventListener('pointerleave', () => heard.hovered(undefined));
     new ResizeObserver(() => viewer.layout()).observe(canvas);
     viewer.setOpacity(0.4);
     return viewer;
   }
 
-  /** Shows an unpacked NIfTI file; the masks of the scan before go. Throws for what is no whole file. */
-  async show(raw: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** How many voxels it takes. */
+  get budget(): number {
+    return voxelBudget(this.nv.gl);
+  }
+
+  /** The order of the scan's axes, as the overlay's codes must have it. */
+  get order(): Order {
+    return orderOf(this.nv.volumes[0]);
+  }
+
+  /** Shows an unpacked NIfTI file; the masks of the scan before go. `begin` is told how it lies before its first location. */
+  async show(file: Bytes, begin: (order: Order) => void): Promise<void> {
     this.clear();
-    const layout = layoutOf(raw);
-    if (layout === undefined) throw new Error('not a whole NIfTI-1 file');
-    this.steps = stepsFor(layout, voxelBudget());
+    const { low, high } = edges(WINDOWS.lung);
+    this.window = WINDOWS.lung;
     // From memory: NiiVue's own `loadVolumes` would ask the server for a file of this name.
-    this.nv.addVolume(await image('scan.nii', thin(raw, layout, this.steps)));
+    const volume = await NVImage.loadFromUrl({
+      url: 'scan.nii',
+      name: 'scan.nii',
+      buffer: file.buffer,
+      colormap: 'gray',
+      cal_min: low,
+      cal_max: high,
+    });
+    this.nv.addVolume(volume);
+    begin(this.order);
     this.hasScan = true;
-    this.setWindow(LUNG_WINDOW);
     this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
     this.nv.scene.pan2Dxyzmm = [0, 0, 0, 1];
     this.layout();
@@ -104,18 +133,16 @@ export class Viewer {
     this.nv.drawScene();
   }
 
-  /** Puts overlay codes on the scan, in the voxel order of the mask files. */
-  async setOverlay(grid: LabelVolume, codes: Uint8Array): Promise<void> {
-    if (!this.hasScan) return;
-    const file = new Uint8Array(grid.header.length + codes.length);
-    file.set(grid.header);
-    file.set(codes, grid.header.length);
-    const layout = layoutOf(file);
-    if (layout === undefined) return;
-    this.nv.loadDrawing(await image('overlay.nii', thin(file, layout, this.steps)));
-    // Nobody draws here: the copy that it keeps for an undo only costs memory.
-    this.nv.drawClearAllUndoBitmaps();
-    this.nv.setDrawOpacity(this.nv.drawOpacity);
+  /** Puts overlay codes on the scan, in the order of R, A and S. */
+  setOverlay(codes: Bytes): void {
+    const dims = this.nv.back?.dims;
+    if (!this.hasScan || dims === undefined) return;
+    // NiiVue's own way to load a drawing turns it voxel by voxel and packs it for an undo, here, where the page would stand still.
+    if (this.nv.drawBitmap === null) {
+      this.nv.drawTexture = this.nv.r8Tex(this.nv.drawTexture, WebGL2RenderingContext.TEXTURE7, dims);
+    }
+    this.nv.drawBitmap = codes;
+    this.nv.refreshDrawing(true);
   }
 
   setOpacity(opacity: number): void {
@@ -139,14 +166,7 @@ export class Viewer {
     volume.robust_min = low;
     volume.robust_max = high;
     this.nv.refreshLayers(volume, 0);
-    this.freeGradient();
     this.nv.drawScene();
-  }
-
-  /** Made with every volume for lighting in 3D, as large as the volume, and of no use here. */
-  private freeGradient(): void {
-    if (this.nv.gradientTexture !== null) this.nv.gl.deleteTexture(this.nv.gradientTexture);
-    this.nv.gradientTexture = null;
   }
 
   setPlane(plane: Plane): void {
@@ -168,15 +188,43 @@ export class Viewer {
     this.moved();
   }
 
+  /** Moves the crosshair by voxels along R, A and S. */
+  moveBy([right, front, up]: [number, number, number]): void {
+    if (this.hasScan) this.nv.moveCrosshairInVox(right, front, up);
+  }
+
+  /** About the crosshair. */
+  zoomBy(factor: number): void {
+    if (!this.hasScan) return;
+    const [x, y, z, before] = this.nv.scene.pan2Dxyzmm as [number, number, number, number];
+    const zoom = Math.min(Math.max(before * factor, LEAST_ZOOM), MOST_ZOOM);
+    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
+    const shift = (axis: 0 | 1 | 2): number => (before - zoom) * (mm[axis] as number);
+    this.nv.setPan2Dxyzmm([x + shift(0), y + shift(1), z + shift(2), zoom]);
+  }
+
+  /** The canvas, freshly drawn: what is on it is good until the task ends. */
+  snapshot(): HTMLCanvasElement {
+    this.nv.drawScene();
+    return this.canvas;
+  }
+
+  /** The whole scan, with the crosshair in its middle. */
+  reset(): void {
+    this.nv.scene.crosshairPos = [0.5, 0.5, 0.5];
+    this.nv.setPan2Dxyzmm([0, 0, 0, 1]);
+    this.moved();
+  }
+
   private moved(): void {
     if (!this.hasScan) return;
     this.nv.createOnLocationChange();
     this.nv.drawScene();
   }
 
-  private location(): Location {
-    const mm = this.nv.frac2mm(this.nv.scene.crosshairPos);
-    const [i, j, k] = this.nv.frac2vox(this.nv.scene.crosshairPos) as [number, number, number];
+  private locationAt(frac: Niivue['scene']['crosshairPos']): Location {
+    const mm = this.nv.frac2mm(frac);
+    const [i, j, k] = this.nv.frac2vox(frac) as [number, number, number];
     const volume = this.nv.volumes[0];
     const dims = volume?.dimsRAS ?? [0, 0, 0, 0];
     const index = i + (dims[1] ?? 0) * (j + (dims[2] ?? 0) * k);
@@ -185,7 +233,7 @@ export class Viewer {
       mm: [mm[0] as number, mm[1] as number, mm[2] as number],
       hu: vox === undefined ? Number.NaN : (volume?.getValue(vox[0] as number, vox[1] as number, vox[2] as number) ?? NaN),
       code: this.nv.drawBitmap?.[index] ?? 0,
-      axial: { slice: k, count: dims[3] ?? 0 },
+      slice: k,
     };
   }
 
@@ -215,31 +263,35 @@ export class Viewer {
     );
   }
 
-  /** Arrow keys move in the axial plane, page keys through the slices; NiiVue's own keys stay unheard. */
-  private key(event: KeyboardEvent): void {
-    if (event.target !== this.canvas) return;
-    event.stopPropagation();
-    const steps: Record<string, [number, number, number]> = {
-      ArrowLeft: [1, 0, 0],
-      ArrowRight: [-1, 0, 0],
-      ArrowUp: [0, 1, 0],
-      ArrowDown: [0, -1, 0],
-      PageUp: [0, 0, 1],
-      PageDown: [0, 0, -1],
-    };
-    const step = steps[event.key];
-    if (step === undefined || !this.hasScan) return;
-    event.preventDefault();
-    // On the radiological display the image's left is the patient's right, which is plus in RAS.
-    this.nv.moveCrosshairInVox(...step);
+  /** What lies under this place of the canvas, in pixels of the page. */
+  private under(x: number, y: number): Location | undefined {
+    if (!this.hasScan) return undefined;
+    const density = this.canvas.width / Math.max(this.canvas.clientWidth, 1);
+    const frac = this.nv.canvasPos2frac([x * density, y * density]);
+    return (frac[0] as number) < 0 ? undefined : this.locationAt(frac);
   }
 }
 
-function image(name: string, file: Uint8Array<ArrayBuffer>): Promise<NVImage> {
-  const { low, high } = edges(LUNG_WINDOW);
-  return NVImage.loadFromUrl({ url: name, name, buffer: file.buffer, colormap: 'gray', cal_min: low, cal_max: high });
+/**
+ * With every volume come two textures for lighting in 3D, as large as the volume, which is most of the work of showing it. Of no use
+ * here, they stay one voxel wide.
+ */
+function leaveOutGradient(nv: Niivue): void {
+  const units: number[] = [WebGL2RenderingContext.TEXTURE6, WebGL2RenderingContext.TEXTURE8];
+  const make = nv.rgbaTex.bind(nv);
+  nv.rgbaTex = (texture, unit, dims, filled) => {
+    const [rank = 3, , , depth = 1] = dims;
+    return make(texture, unit, units.includes(unit) ? [rank, 1, 1, depth] : dims, filled);
+  };
 }
 
-function edges(window: HuWindow): { low: number; high: number } {
-  return { low: window.level - window.width / 2, high: window.level + window.width / 2 };
+/** The window is the page's own: NiiVue's search for the brightest and darkest voxels would only take time. */
+NVImage.prototype.calMinMax = function calMinMax(this: NVImage): number[] {
+  const { low, high } = edges(WINDOWS.lung);
+  Object.assign(this, { cal_min: low, cal_max: high, robust_min: low, robust_max: high, ...CT_RANGE });
+  return [low, high, CT_RANGE.global_min, CT_RANGE.global_max];
+};
+
+function orderOf(volume: NVImage | undefined): Order {
+  return (volume?.permRAS as Order | undefined) ?? [1, 2, 3];
 }

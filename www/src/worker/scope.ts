@@ -1,5 +1,6 @@
 /** What both kinds of Worker share: their global, the heartbeat, and how errors reach the page. */
 import init from '../../pkg/pleura.js';
+import './leaves.ts';
 import type { Bytes } from '../protocol.ts';
 
 const HEARTBEAT_MS = 1000;

@@ -84,6 +84,20 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
     assert.deepEqual(unnamed, []);
   });
 
+  test('speaks the language of the address, and another at once', async (t) => {
+    const { page } = await open(t, '?lang=de');
+    const seen = () => page.evaluate(() => [document.documentElement.lang, document.querySelector('h2').textContent]);
+    assert.deepEqual(await seen(), ['de', 'Thorax-CT hier ablegen']);
+    await page.selectOption('#language', 'fr');
+    assert.deepEqual(await seen(), ['fr', 'Déposez un scanner thoracique ici']);
+    assert.match(page.url(), /lang=fr/);
+    await page.waitForFunction(() => /GPU/.test(document.getElementById('device').textContent));
+    const empty = await page.evaluate(() =>
+      [...document.querySelectorAll('[data-t]')].filter((element) => element.textContent === '').map((element) => element.dataset.t),
+    );
+    assert.deepEqual(empty, [], 'every text of the page is there');
+  });
+
   test('fits a phone without scrolling sideways', async (t) => {
     const { page } = await open(t);
     for (const width of [360, 390, 768]) {

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { gzipSync } from 'node:zlib';
 import { load } from '../lib/load.mjs';
 
 const { CODES, compose, overlayLut, readLabels } = await load('masks.ts');
-const ALL = { lungs: true, normnet: true, ggo: true, consolidation: true };
+const ALL = { lungs: true, normnet: true, ggo: true, consolidation: true, difference: false };
 
 function nifti(dims, labels) {
   const bytes = new Uint8Array(352 + labels.length);
@@ -17,20 +16,16 @@ function nifti(dims, labels) {
   return bytes;
 }
 
-test('reads a label file, compressed or not', async () => {
-  const file = nifti([2, 1, 2], [0, 1, 2, 1]);
-  for (const bytes of [file, new Uint8Array(gzipSync(file))]) {
-    const volume = await readLabels(bytes);
-    assert.deepEqual(volume.dims, [2, 1, 2]);
-    assert.deepEqual([...volume.labels], [0, 1, 2, 1]);
-    assert.equal(volume.header.length, 352);
-  }
+test('reads a label file', () => {
+  const volume = readLabels(nifti([2, 1, 2], [0, 1, 2, 1]));
+  assert.deepEqual(volume.dims, [2, 1, 2]);
+  assert.deepEqual([...volume.labels], [0, 1, 2, 1]);
 });
 
-test('refuses what is not a label file', async () => {
-  await assert.rejects(readLabels(new Uint8Array(10)), /shorter/);
-  await assert.rejects(readLabels(new Uint8Array(400)), /not a uint8 NIfTI/);
-  await assert.rejects(readLabels(nifti([2, 2, 2], [0, 1])), /fewer voxels/);
+test('refuses what is not a label file', () => {
+  assert.throws(() => readLabels(new Uint8Array(10)), /shorter/);
+  assert.throws(() => readLabels(new Uint8Array(400)), /not a uint8 NIfTI/);
+  assert.throws(() => readLabels(nifti([2, 2, 2], [0, 1])), /fewer voxels/);
 });
 
 test('every combination of layers has a code of its own', () => {
@@ -52,6 +47,11 @@ test('hidden layers and missing ones leave no trace', () => {
   assert.deepEqual([...compose(layers, { ...ALL, lungs: false }, 3)], [0, 6, 12]);
   assert.deepEqual([...compose(layers, { ...ALL, ggo: false }, 3)], [1, 2, 13]);
   assert.deepEqual([...compose(layers, { ...ALL, consolidation: false }, 3)], [1, 8, 1]);
+});
+
+test('the difference leaves what one network alone marks', () => {
+  const layers = { lungs: Uint8Array.of(1, 1, 2, 2), normnet: Uint8Array.of(1, 0, 1, 1), infnet: Uint8Array.of(0, 1, 2, 0) };
+  assert.deepEqual([...compose(layers, { ...ALL, difference: true }, 4)], [4, 7, 2, 5]);
 });
 
 test('the table colours lesions over lungs and leaves the rest clear', () => {

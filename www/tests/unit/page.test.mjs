@@ -54,6 +54,37 @@ test('a real GPU is taken, everything else is the CPU with its reason', async ()
   assert.equal(await reason(gpu({}, [])), 'no-timestamps');
 });
 
+const { LANGUAGES, wantedLanguage } = await load('strings.ts');
+
+test('the language is that of the address, else of the browser, else English', () => {
+  assert.equal(wantedLanguage('?lang=de', ['fr']), 'de');
+  assert.equal(wantedLanguage('', ['pt-BR', 'es-MX', 'en']), 'es');
+  assert.equal(wantedLanguage('?lang=tlh', ['zh-CN']), 'zh');
+  assert.equal(wantedLanguage('?lang=constructor', []), 'en');
+});
+
+/** Every text of a language by its path; functions are asked with plausible arguments. */
+function texts(node, path = '') {
+  if (typeof node === 'string') return [[path, node]];
+  if (typeof node === 'object') return Object.entries(node).flatMap(([key, value]) => texts(value, `${path}.${key}`));
+  const codes = ['asked', 'no-webgpu', 'no-adapter', 'software', 'no-timestamps', 'failed', 'gave-up'];
+  const first = {
+    '.cpuReason': codes.map((code) => ({ code, name: 'X' })),
+    '.recovery': ['again', 'smaller', 'fewer', 'cpu', 'stop'],
+    '.failed': ['engine', 'demo', 'weights', 'open', 'prepare', 'finish'],
+  };
+  return (first[path] ?? [0, 1, 2]).map((value, i) => [`${path}(${i})`, node(value, '2', 1)]);
+}
+
+test('every language says everything', () => {
+  for (const [name, { messages }] of Object.entries(LANGUAGES)) {
+    for (const [path, text] of texts(messages)) {
+      assert.equal(typeof text, 'string', `${name}${path}`);
+      assert.ok(text !== '' && !/undefined|null|NaN/.test(text), `${name}${path}: ${text}`);
+    }
+  }
+});
+
 test('an explicit wish takes a software adapter, but not one that the engine cannot use', async () => {
   assert.deepEqual(await probe(gpu({ architecture: 'swiftshader' }), 'gpu'), { device: 'gpu' });
   assert.equal((await probe(gpu({}, []), 'gpu')).device, 'cpu');

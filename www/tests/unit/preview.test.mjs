@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { load } from '../lib/load.mjs';
 
-const { layoutOf, stepsFor, thin } = await load('preview.ts');
+const { axesOf, layoutOf, stepsFor, thin, toRas } = await load('preview.ts');
+const { gunzip, gunzipScan } = await load('unpack.ts');
+const { firstSlice } = await load('first-slice.ts');
+const { axialSlices, inFile, inViewer } = await load('slices.ts');
+const { isSoftware } = await load('budget.ts');
 
 /** An int16 file whose voxel (i, j, k) holds i + 10 j + 100 k. */
 function nifti(dims, spacing, { littleEndian = true, frames = 1 } = {}) {
@@ -84,4 +89,82 @@ test('of several frames the first is shown', () => {
   const first = thin(raw, layoutOf(raw), [1, 1, 1]);
   assert.equal(first.length, 352 + 8);
   assert.equal(layoutOf(first).frames, 1);
+});
+
+/** Gives the file an sform with these columns. */
+function turned(raw, columns) {
+  const view = new DataView(raw.buffer);
+  view.setInt16(254, 1, true);
+  columns.forEach((column, axis) => column.forEach((value, row) => view.setFloat32(280 + 16 * row + 4 * axis, value, true)));
+  return raw;
+}
+
+const LPS = [[-1, 0, 0], [0, -1, 0], [0, 0, 1]];
+/** Slices from the head down, rows from left to right. */
+const MIXED = [[0, -1, 0], [1, 0, 0], [0, 0, -2]];
+
+test('a packed scan streams, and its first half is told early', async () => {
+  const raw = nifti([60, 50, 40], [1, 1, 1]);
+  for (const file of [new Blob([raw]), new Blob([gzipSync(raw)])]) {
+    const told = [];
+    const whole = await gunzipScan(file, (half, layout) => told.push([half.length >= 352 + 60 * 50 * 21 * 2, layout.dims]));
+    assert.deepEqual(told, [[true, [60, 50, 40]]]);
+    assert.deepEqual(whole, raw);
+    assert.deepEqual(await gunzip(file), raw);
+  }
+  const noise = new Uint8Array(1000).fill(7);
+  assert.deepEqual(await gunzipScan(new Blob([gzipSync(noise)]), () => assert.fail('there is no header')), noise);
+});
+
+test('the axes are those of the affine', () => {
+  const raw = nifti([4, 3, 2], [1, 2, 3]);
+  const layout = layoutOf(raw);
+  assert.deepEqual(axesOf(raw, layout), [1, 2, 3], 'without one, those of the file');
+  assert.deepEqual(axesOf(turned(raw.slice(), LPS), layout), [-1, -2, 3]);
+  assert.deepEqual(axesOf(turned(raw.slice(), MIXED), layout), [2, -1, -3]);
+  const view = new DataView(raw.buffer);
+  view.setInt16(252, 1, true);
+  // A half turn about the third axis, which is LPS.
+  view.setFloat32(264, 1, true);
+  assert.deepEqual(axesOf(raw, layout), [-1, -2, 3]);
+});
+
+test('values are brought into the order of R, A and S', () => {
+  const values = Uint8Array.from({ length: 24 }, (_, i) => i);
+  const dims = [4, 3, 2];
+  assert.deepEqual(toRas(values, dims, [1, 2, 3]), values);
+  assert.deepEqual([...toRas(values, dims, [-1, -2, 3]).subarray(0, 4)], [11, 10, 9, 8]);
+  // Along R runs the second axis, along A the first one backwards, along S the third one backwards.
+  assert.deepEqual([...toRas(values, dims, [2, -1, -3]).subarray(0, 4)], [15, 19, 23, 14]);
+});
+
+test('the first slice lies as on the radiological display', () => {
+  for (const [columns, corner] of [[LPS, [0, 0]], [MIXED, [0, 2]]]) {
+    const raw = turned(nifti([4, 3, 3], [1, 1, 1]), columns);
+    const layout = layoutOf(raw);
+    // One bright voxel at the patient's right front corner of the middle slice.
+    const view = new DataView(raw.buffer);
+    for (let at = 352; at < raw.length; at += 2) view.setInt16(at, -2000, true);
+    view.setInt16(352 + 2 * (corner[0] + 4 * (corner[1] + 3)), 1000, true);
+    const slice = firstSlice(raw, layout);
+    assert.deepEqual([slice.width, slice.height], columns === LPS ? [4, 3] : [3, 4]);
+    assert.deepEqual([...slice.pixels.subarray(0, 5)], [255, 255, 255, 255, 0], 'it is the first pixel');
+  }
+  const coronal = turned(nifti([4, 3, 3], [1, 1, 1]), [[1, 0, 0], [0, 0, 1], [0, 1, 0]]);
+  assert.equal(firstSlice(coronal, layoutOf(coronal)), undefined);
+});
+
+test('slices keep the numbers of the file', () => {
+  const up = axialSlices([512, 512, 301], [2, 2, 2], [-1, -2, 3]);
+  assert.deepEqual([up.count, up.shown, up.reported], [301, 151, true]);
+  assert.deepEqual([inFile(up, 0), inFile(up, 150), inViewer(up, 0), inViewer(up, 300)], [0, 300, 0, 150]);
+  const down = axialSlices([512, 512, 300], [1, 1, 1], [1, 2, -3]);
+  assert.deepEqual([inFile(down, 299), inViewer(down, 0)], [0, 299]);
+  assert.equal(axialSlices([10, 20, 30], [1, 1, 1], [1, 3, 2]).reported, false);
+});
+
+test('drawing by the processor is known by its name', () => {
+  assert.ok(isSoftware('ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero)), SwiftShader driver)'));
+  assert.ok(isSoftware('llvmpipe (LLVM 15.0.6, 256 bits)'));
+  assert.ok(!isSoftware('ANGLE (NVIDIA, NVIDIA GeForce RTX 4070 Direct3D11)'));
 });

@@ -1,0 +1,238 @@
+/** English, and with it the list of all texts: what is missing in another language does not compile. */
+import type { CpuReason, Stage } from '../protocol.ts';
+import type { Recovery } from '../engine/ladder.ts';
+
+export const en = {
+  /** Texts that stand in the page by themselves; `data-t` in index.html names them. */
+  page: {
+    tagline: 'Infection in chest CT, found inside your browser',
+    notice: 'Research and teaching, not for diagnosis. Nothing leaves this computer.',
+    language: 'Language',
+    dropTitle: 'Drop a chest CT here',
+    dropTitleTouch: 'Open a chest CT',
+    dropHint: 'NIfTI (.nii, .nii.gz), or a single axial slice as PNG or JPEG',
+    open: 'Open file',
+    demo: 'Demo case',
+    demoHint: 'The demo is a chest phantom made on the spot, with lesions whose place is known.',
+    truthHint: 'A mask of the true lesions, dropped beside its scan, is compared with what was found.',
+    dropAnywhere: 'Drop to open',
+    scanTitle: 'Scan',
+    panelTitle: 'Analysis',
+    optionsTitle: 'Method',
+    modelBoth: 'Both',
+    modelBothHint: 'NormNet and Inf-Net, side by side',
+    modelNormnet: 'NormNet',
+    modelNormnetHint: 'Label-free: knows healthy tissue, marks what it does not recognise',
+    modelInfnet: 'Inf-Net',
+    modelInfnetHint: 'Learned from labelled slices: ground glass and consolidation',
+    moreOptions: 'More options',
+    normnetWeights: 'NormNet',
+    normnetBest: 'Best',
+    normnetPaper: 'As in the paper',
+    infnetWeights: 'Inf-Net',
+    infnetSemi: 'Semi-supervised',
+    infnetLabelled: 'Labelled slices only',
+    precision: 'Weights',
+    precisionInt8: '8-bit (small)',
+    precisionF32: '32-bit',
+    deviceChoice: 'Device',
+    deviceAuto: 'Automatic',
+    deviceCpu: 'CPU',
+    deviceGpu: 'GPU',
+    analyse: 'Analyse',
+    cancel: 'Cancel',
+    planes: 'Planes',
+    planeAll: 'All planes',
+    planeAxial: 'Axial',
+    planeCoronal: 'Coronal',
+    planeSagittal: 'Sagittal',
+    windowLabel: 'Window',
+    windowLung: 'Lung',
+    windowMediastinum: 'Mediastinum',
+    windowBone: 'Bone',
+    windowOwn: 'Own',
+    sliceLabel: 'Axial slice',
+    rulerLabel: 'Axial slices, with the lesions marked',
+    zoom: 'Zoom',
+    zoomIn: 'Zoom in',
+    zoomOut: 'Zoom out',
+    reset: 'Reset the view',
+    previousLesion: 'Previous lesion',
+    nextLesion: 'Next lesion',
+    layersTitle: 'Layers',
+    show: 'Show',
+    showBoth: 'Both networks',
+    showNormnet: 'NormNet',
+    showInfnet: 'Inf-Net',
+    showDifference: 'Where they differ',
+    showLungs: 'Lungs only',
+    showOwn: 'As ticked below',
+    layerLungs: 'Lungs (right, left)',
+    layerNormnet: 'NormNet lesion',
+    layerGgo: 'Inf-Net ground glass',
+    layerConsolidation: 'Inf-Net consolidation',
+    opacity: 'Opacity',
+    outlines: 'Outlines',
+    resultsTitle: 'Findings',
+    saveTitle: 'Save',
+    detailsTitle: 'Details',
+    viewerLabel: 'Scan in three planes. Up and Down change the slice. The question mark lists all keys.',
+    pictureLabel: 'Slice with the lesions coloured',
+    keysTitle: 'Keyboard',
+    keysHint: 'Keys work everywhere on the page, except while you fill in a field.',
+    keysOn: 'Use these keys',
+    close: 'Close',
+    leavesTitle: 'Nothing leaves this computer',
+    leavesText:
+      'The scan is read and analysed in this browser. The page forbids itself to talk to any other site, and counts what is tried all the same, by itself, by its helpers or by an extension of the browser.',
+    leavesOwn: 'From its own site the page loads its program and the weights of the networks, and sends nothing there.',
+    leavesSeen: 'Seen so far',
+  },
+  steps: {
+    engine: 'Starting the engine',
+    open: 'Reading the file',
+    weights: 'Loading the weights',
+    prepare: 'Finding the lungs',
+    tiles: 'Looking for lesions',
+    finish: 'Measuring',
+  },
+  keys: {
+    arrows: 'Move the crosshair in the axial slice',
+    page: 'Slice up, slice down',
+    pageShift: 'Ten slices up, ten slices down',
+    ends: 'First slice, last slice',
+    planes: 'Axial, coronal, sagittal, all planes',
+    windows: 'Window: lung, mediastinum, bone',
+    overlay: 'Lesions on or off',
+    opacity: 'More or less opaque',
+    lesions: 'Next lesion, previous lesion',
+    zoom: 'Zoom in, zoom out',
+    reset: 'Reset the view',
+    help: 'This list',
+  },
+  keyNames: { shift: 'Shift', pageUp: 'Page Up', pageDown: 'Page Down', home: 'Home', end: 'End' },
+  title: 'Pleura',
+  deviceWaiting: 'Looking for a GPU…',
+  deviceGpu: (name: string) => `GPU: ${name}`,
+  deviceGpuSoftware: (name: string) => `GPU path on a software adapter: ${name}`,
+  deviceCpu: (workers: number, reason: string) => `CPU path${workers > 1 ? `, ${workers} workers` : ''}: ${reason}`,
+  deviceFailed: 'The engine could not be started',
+  cpuReason: (reason: CpuReason): string => {
+    switch (reason.code) {
+      case 'asked':
+        return 'as you chose';
+      case 'no-webgpu':
+        return 'this browser has no WebGPU';
+      case 'no-adapter':
+        return 'the browser offers no GPU';
+      case 'software':
+        return `${reason.name} is software, the CPU is faster`;
+      case 'no-timestamps':
+        return `${reason.name} lacks timestamp queries`;
+      case 'failed':
+        return `the GPU refused (${reason.name})`;
+      case 'gave-up':
+        return 'the GPU stopped';
+    }
+  },
+  makingDemo: 'Making the demo case',
+  finished: (seconds: string) => `Done in ${seconds}`,
+  cancelled: 'Cancelled. Choose Analyse to start again.',
+  fromCache: 'from this browser’s store',
+  megabytes: (done: string, total: string) => `${done} of ${total} MB`,
+  timeLeft: (time: string) => `about ${time} left`,
+  seconds: (n: string) => `${n} s`,
+  minutes: (n: string) => `${n} min`,
+  /** Words of the engine's names for parts of the work. */
+  tileWords: { model: 'model', slab: 'slab', slice: 'slice' },
+  recovery: (recovery: Recovery, kept: number): string => {
+    const tiles = kept > 0 ? `, keeping ${kept} finished ${kept === 1 ? 'part' : 'parts'}` : '';
+    switch (recovery) {
+      case 'again':
+        return `A part of the engine stopped. Going on with a new one${tiles}.`;
+      case 'smaller':
+        return `The engine stopped again. Going on with a smaller working set${tiles}.`;
+      case 'fewer':
+        return `The engine stopped again. Going on with fewer workers${tiles}.`;
+      case 'cpu':
+        return `The engine stopped again. Going on on the CPU${tiles}.`;
+      case 'stop':
+        return 'The engine stopped again and again';
+    }
+  },
+  recoveryCause: (cause: string) => `What it said: ${cause}`,
+  stopAdvice:
+    'This device may have too little memory for this scan. Closing other tabs or choosing one method instead of both can help.',
+  failed: (stage: Stage): string => {
+    switch (stage) {
+      case 'engine':
+        return 'The engine could not be started';
+      case 'demo':
+        return 'The demo case could not be made';
+      case 'weights':
+        return 'The weights could not be loaded';
+      case 'open':
+        return 'This file can’t be analysed';
+      case 'prepare':
+        return 'The lungs could not be found';
+      case 'finish':
+        return 'The result could not be put together';
+    }
+  },
+  tooMany: 'Several files were dropped; only the first is opened.',
+  noViewer: 'This browser can’t show the planes (WebGL 2 is missing). The analysis and its files are not affected.',
+  viewerLost: 'The graphics card took the planes away. The analysis and its files are not affected: open the scan again to see it.',
+  cantShow: 'There is no preview of this file.',
+  /** The engine says its warnings in English, with figures. */
+  warning: (_code: string, english: string): string => english,
+  right: 'Right',
+  left: 'Left',
+  both: 'Both',
+  sliceOf: (slice: string, count: string) => `${slice} of ${count}`,
+  sliceWithLesions: (slice: string, count: string, lesions: number) =>
+    `slice ${slice} of ${count}${lesions === 0 ? '' : lesions === 1 ? ', one lesion' : `, ${lesions} lesions`}`,
+  hu: (value: string) => `${value} HU`,
+  lungRight: 'right lung',
+  lungLeft: 'left lung',
+  networks: { normnet: 'NormNet', infnet: 'Inf-Net' },
+  normnetLesion: 'NormNet lesion',
+  infection: 'Inf-Net infection',
+  ggo: 'ground glass',
+  consolidation: 'consolidation',
+  headline: (network: string) => `of the lungs marked by ${network}`,
+  volume: 'Lung volume',
+  agreement: (dice: string) => `Agreement of the two networks: Dice ${dice}`,
+  truthTitle: (file: string) => `Compared with ${file}`,
+  truthColumns: { dice: 'Dice', sensitivity: 'Sensitivity', precision: 'Precision' },
+  truthOtherGrid: (file: string) => `${file} does not lie on the grid of the scan, so it is not compared.`,
+  thirdsTitle: 'By height',
+  thirds: { upper: 'Upper third', middle: 'Middle third', lower: 'Lower third' },
+  lesionsTitle: (network: string, n: number) => (n === 0 ? `${network}: lesions` : `${network}: lesions (${n})`),
+  noLesions: 'None of 0.1 ml or more.',
+  smaller: (n: number, ml: string) => `${n} smaller, ${ml} ml together`,
+  lesionColumns: { number: 'No.', side: 'Lung', slices: 'Slices', hu: 'Mean HU', ml: 'ml' },
+  goTo: (network: string, n: number) => `Go to lesion ${n} of ${network}`,
+  moreLesions: (n: number) => `Show ${n} more`,
+  histogramTitle: 'HU of the lungs (square-root scale)',
+  ml: (value: string) => `${value} ml`,
+  percent: (value: string) => `${value} %`,
+  saveReport: 'Report (JSON)',
+  saveLesions: 'Lesions (CSV)',
+  print: 'Print',
+  saveLungs: 'Lungs',
+  saveNormnet: 'NormNet lesions',
+  saveInfnet: 'Inf-Net lesions',
+  saveProbability: 'Inf-Net probability',
+  saveClasses: 'Lesion classes',
+  share: 'Share of the picture',
+  pixelCount: 'Pixels',
+  infected: 'marked by Inf-Net',
+  dims: (dims: string, spacing: string) => `${dims} voxels, ${spacing} mm`,
+  pixels: (dims: string) => `${dims} pixels`,
+  thinned: 'shown coarser than it is',
+  leaves: (n: number) => `${n} ${n === 1 ? 'request' : 'requests'} to other sites`,
+  leavesBlocked: 'blocked',
+  leavesSent: 'sent',
+};
+
+export type Messages = typeof en;

@@ -1,0 +1,244 @@
+/** Spanish. */
+import type { Messages } from './en.ts';
+
+const WARNINGS: Record<string, string> = {
+  not_hu: 'Los valores no parecen unidades Hounsfield: apenas hay aire. Los resultados no son fiables.',
+  eight_bit: 'El estudio se guardó con 8 bits por vóxel; sus unidades Hounsfield se han perdido o son estimadas. Los resultados son menos fiables.',
+  thick_slices: 'Los cortes están separados más de 5 mm. Los cortes gruesos difuminan las lesiones pequeñas y los vasos; los falsos hallazgos son más probables.',
+  anisotropic_in_plane: 'Los píxeles de un corte no son cuadrados. Compruebe que el estudio sea axial.',
+  no_orientation: 'El archivo no indica la posición del paciente. La derecha y la izquierda pueden estar intercambiadas.',
+  no_voxel_size: 'El archivo no indica el tamaño de sus vóxeles; se supone 1 mm. Las longitudes y los volúmenes carecen de sentido.',
+  lungs_cut: 'Los pulmones no están completos en el estudio. Las medidas solo valen para la parte visible.',
+  empty: 'Todos los vóxeles tienen el mismo valor: no hay nada que ver.',
+};
+
+export const es: Messages = {
+  page: {
+    tagline: 'Infección en la TC de tórax, detectada en su navegador',
+    notice: 'Para investigación y docencia, no para diagnóstico. Nada sale de este ordenador.',
+    language: 'Idioma',
+    dropTitle: 'Suelte aquí una TC de tórax',
+    dropTitleTouch: 'Abrir una TC de tórax',
+    dropHint: 'NIfTI (.nii, .nii.gz), o un solo corte axial en PNG o JPEG',
+    open: 'Abrir archivo',
+    demo: 'Caso de ejemplo',
+    demoHint: 'El ejemplo es un fantoma de tórax generado aquí mismo, con lesiones cuya posición se conoce.',
+    truthHint: 'Una máscara de las lesiones verdaderas, soltada junto al estudio, se compara con lo encontrado.',
+    dropAnywhere: 'Suelte para abrir',
+    scanTitle: 'Estudio',
+    panelTitle: 'Análisis',
+    optionsTitle: 'Método',
+    modelBoth: 'Ambos',
+    modelBothHint: 'NormNet e Inf-Net, lado a lado',
+    modelNormnet: 'NormNet',
+    modelNormnetHint: 'Sin anotaciones: conoce el tejido sano y marca lo que no reconoce',
+    modelInfnet: 'Inf-Net',
+    modelInfnetHint: 'Aprendido de cortes anotados: vidrio deslustrado y consolidación',
+    moreOptions: 'Más opciones',
+    normnetWeights: 'NormNet',
+    normnetBest: 'El mejor',
+    normnetPaper: 'Como en el artículo',
+    infnetWeights: 'Inf-Net',
+    infnetSemi: 'Semisupervisado',
+    infnetLabelled: 'Solo cortes anotados',
+    precision: 'Pesos',
+    precisionInt8: '8 bits (pequeños)',
+    precisionF32: '32 bits',
+    deviceChoice: 'Dispositivo',
+    deviceAuto: 'Automático',
+    deviceCpu: 'CPU',
+    deviceGpu: 'GPU',
+    analyse: 'Analizar',
+    cancel: 'Cancelar',
+    planes: 'Planos',
+    planeAll: 'Todos los planos',
+    planeAxial: 'Axial',
+    planeCoronal: 'Coronal',
+    planeSagittal: 'Sagital',
+    windowLabel: 'Ventana',
+    windowLung: 'Pulmón',
+    windowMediastinum: 'Mediastino',
+    windowBone: 'Hueso',
+    windowOwn: 'Propia',
+    sliceLabel: 'Corte axial',
+    rulerLabel: 'Cortes axiales, con las lesiones marcadas',
+    zoom: 'Zoom',
+    zoomIn: 'Ampliar',
+    zoomOut: 'Reducir',
+    reset: 'Restablecer la vista',
+    previousLesion: 'Lesión anterior',
+    nextLesion: 'Lesión siguiente',
+    layersTitle: 'Capas',
+    show: 'Mostrar',
+    showBoth: 'Ambas redes',
+    showNormnet: 'NormNet',
+    showInfnet: 'Inf-Net',
+    showDifference: 'Donde difieren',
+    showLungs: 'Solo los pulmones',
+    showOwn: 'Según las casillas',
+    layerLungs: 'Pulmones (derecho, izquierdo)',
+    layerNormnet: 'Lesión (NormNet)',
+    layerGgo: 'Vidrio deslustrado (Inf-Net)',
+    layerConsolidation: 'Consolidación (Inf-Net)',
+    opacity: 'Opacidad',
+    outlines: 'Contornos',
+    resultsTitle: 'Hallazgos',
+    saveTitle: 'Guardar',
+    detailsTitle: 'Detalles',
+    viewerLabel: 'Estudio en tres planos. Las flechas arriba y abajo cambian de corte. El signo de interrogación muestra todas las teclas.',
+    pictureLabel: 'Corte con las lesiones coloreadas',
+    keysTitle: 'Teclado',
+    keysHint: 'Las teclas funcionan en toda la página, salvo mientras se rellena un campo.',
+    keysOn: 'Usar estas teclas',
+    close: 'Cerrar',
+    leavesTitle: 'Nada sale de este ordenador',
+    leavesText:
+      'El estudio se lee y se analiza en este navegador. La página se prohíbe toda conexión con otros sitios y cuenta lo que se intente de todos modos: ella misma, sus procesos o una extensión del navegador.',
+    leavesOwn: 'De su propio sitio la página carga su programa y los pesos de las redes, y no envía nada allí.',
+    leavesSeen: 'Visto hasta ahora',
+  },
+  steps: {
+    engine: 'Iniciando el motor',
+    open: 'Leyendo el archivo',
+    weights: 'Cargando los pesos',
+    prepare: 'Buscando los pulmones',
+    tiles: 'Buscando lesiones',
+    finish: 'Midiendo',
+  },
+  keys: {
+    arrows: 'Mover la cruz en el corte axial',
+    page: 'Un corte arriba, un corte abajo',
+    pageShift: 'Diez cortes arriba, diez cortes abajo',
+    ends: 'Primer corte, último corte',
+    planes: 'Axial, coronal, sagital, todos los planos',
+    windows: 'Ventana: pulmón, mediastino, hueso',
+    overlay: 'Mostrar u ocultar las lesiones',
+    opacity: 'Más o menos opaco',
+    lesions: 'Lesión siguiente, lesión anterior',
+    zoom: 'Ampliar, reducir',
+    reset: 'Restablecer la vista',
+    help: 'Esta lista',
+  },
+  keyNames: { shift: 'Mayús', pageUp: 'Re Pág', pageDown: 'Av Pág', home: 'Inicio', end: 'Fin' },
+  title: 'Pleura',
+  deviceWaiting: 'Buscando una GPU…',
+  deviceGpu: (name) => `GPU: ${name}`,
+  deviceGpuSoftware: (name) => `Vía GPU sobre un adaptador de software: ${name}`,
+  deviceCpu: (workers, reason) => `CPU${workers > 1 ? `, ${workers} procesos` : ''}: ${reason}`,
+  deviceFailed: 'No se pudo iniciar el motor',
+  cpuReason: (reason) => {
+    switch (reason.code) {
+      case 'asked':
+        return 'según su elección';
+      case 'no-webgpu':
+        return 'este navegador no tiene WebGPU';
+      case 'no-adapter':
+        return 'el navegador no ofrece ninguna GPU';
+      case 'software':
+        return `${reason.name} es software, la CPU es más rápida`;
+      case 'no-timestamps':
+        return `${reason.name} no mide tiempos (timestamp queries)`;
+      case 'failed':
+        return `la GPU lo rechazó (${reason.name})`;
+      case 'gave-up':
+        return 'la GPU se detuvo';
+    }
+  },
+  makingDemo: 'Generando el caso de ejemplo',
+  finished: (seconds) => `Listo en ${seconds}`,
+  cancelled: 'Cancelado. Elija «Analizar» para empezar de nuevo.',
+  fromCache: 'del almacén de este navegador',
+  megabytes: (done, total) => `${done} de ${total} MB`,
+  timeLeft: (time) => `quedan unos ${time}`,
+  seconds: (n) => `${n} s`,
+  minutes: (n) => `${n} min`,
+  tileWords: { model: 'modelo', slab: 'bloque', slice: 'corte' },
+  recovery: (recovery, kept) => {
+    const tiles = kept > 0 ? `; se ${kept === 1 ? 'conserva 1 parte terminada' : `conservan ${kept} partes terminadas`}` : '';
+    switch (recovery) {
+      case 'again':
+        return `Una parte del motor se detuvo. El análisis sigue con otra nueva${tiles}.`;
+      case 'smaller':
+        return `El motor volvió a detenerse. El análisis sigue con menos memoria a la vez${tiles}.`;
+      case 'fewer':
+        return `El motor volvió a detenerse. El análisis sigue con menos procesos${tiles}.`;
+      case 'cpu':
+        return `El motor volvió a detenerse. El análisis sigue en la CPU${tiles}.`;
+      case 'stop':
+        return 'El motor se detuvo una y otra vez';
+    }
+  },
+  recoveryCause: (cause) => `El mensaje fue: ${cause}`,
+  stopAdvice:
+    'Puede que este dispositivo tenga poca memoria para este estudio. Cerrar otras pestañas o elegir un solo método puede ayudar.',
+  failed: (stage) => {
+    switch (stage) {
+      case 'engine':
+        return 'No se pudo iniciar el motor';
+      case 'demo':
+        return 'No se pudo generar el caso de ejemplo';
+      case 'weights':
+        return 'No se pudieron cargar los pesos';
+      case 'open':
+        return 'Este archivo no se puede analizar';
+      case 'prepare':
+        return 'No se encontraron los pulmones';
+      case 'finish':
+        return 'No se pudo componer el resultado';
+    }
+  },
+  tooMany: 'Se soltaron varios archivos; solo se abre el primero.',
+  noViewer: 'Este navegador no puede mostrar los planos (falta WebGL 2). El análisis y sus archivos no se ven afectados.',
+  viewerLost:
+    'La tarjeta gráfica interrumpió la vista. El análisis y sus archivos no se ven afectados: abra de nuevo el estudio para verlo.',
+  cantShow: 'No hay vista previa de este archivo.',
+  warning: (code, english) => WARNINGS[code] ?? english,
+  right: 'Derecho',
+  left: 'Izquierdo',
+  both: 'Ambos',
+  sliceOf: (slice, count) => `${slice} de ${count}`,
+  sliceWithLesions: (slice, count, lesions) =>
+    `corte ${slice} de ${count}${lesions === 0 ? '' : lesions === 1 ? ', una lesión' : `, ${lesions} lesiones`}`,
+  hu: (value) => `${value} UH`,
+  lungRight: 'pulmón derecho',
+  lungLeft: 'pulmón izquierdo',
+  networks: { normnet: 'NormNet', infnet: 'Inf-Net' },
+  normnetLesion: 'Lesión (NormNet)',
+  infection: 'Infección (Inf-Net)',
+  ggo: 'vidrio deslustrado',
+  consolidation: 'consolidación',
+  headline: (network) => `de los pulmones marcado por ${network}`,
+  volume: 'Volumen pulmonar',
+  agreement: (dice) => `Concordancia de las dos redes: Dice ${dice}`,
+  truthTitle: (file) => `Comparado con ${file}`,
+  truthColumns: { dice: 'Dice', sensitivity: 'Sensibilidad', precision: 'Precisión' },
+  truthOtherGrid: (file) => `${file} no tiene la cuadrícula del estudio y no se compara.`,
+  thirdsTitle: 'Según la altura',
+  thirds: { upper: 'Tercio superior', middle: 'Tercio medio', lower: 'Tercio inferior' },
+  lesionsTitle: (network, n) => (n === 0 ? `${network}: lesiones` : `${network}: lesiones (${n})`),
+  noLesions: 'Ninguna de 0,1 ml o más.',
+  smaller: (n, ml) => `${n} ${n === 1 ? 'menor' : 'menores'}, ${ml} ml en total`,
+  lesionColumns: { number: 'N.º', side: 'Pulmón', slices: 'Cortes', hu: 'UH media', ml: 'ml' },
+  goTo: (network, n) => `Ir a la lesión ${n} de ${network}`,
+  moreLesions: (n) => `Mostrar ${n} más`,
+  histogramTitle: 'UH de los pulmones (escala de raíz cuadrada)',
+  ml: (value) => `${value} ml`,
+  percent: (value) => `${value} %`,
+  saveReport: 'Informe (JSON)',
+  saveLesions: 'Lesiones (CSV)',
+  print: 'Imprimir',
+  saveLungs: 'Pulmones',
+  saveNormnet: 'Lesiones NormNet',
+  saveInfnet: 'Lesiones Inf-Net',
+  saveProbability: 'Probabilidad Inf-Net',
+  saveClasses: 'Clases de lesión',
+  share: 'Parte de la imagen',
+  pixelCount: 'Píxeles',
+  infected: 'marcado por Inf-Net',
+  dims: (dims, spacing) => `${dims} vóxeles, ${spacing} mm`,
+  pixels: (dims) => `${dims} píxeles`,
+  thinned: 'mostrado con menor resolución',
+  leaves: (n) => `${n} ${n === 1 ? 'solicitud' : 'solicitudes'} a otros sitios`,
+  leavesBlocked: 'bloqueada',
+  leavesSent: 'enviada',
+};
