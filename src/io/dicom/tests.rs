@@ -365,7 +365,8 @@ fn broken_headers_name_the_field() {
             .unwrap_err()
             .to_string()
     };
-    let cases: [(&str, &dyn Fn(&mut InMemDicomObject)); 8] = [
+    type Change<'a> = &'a dyn Fn(&mut InMemDicomObject);
+    let cases: [(&str, Change); 8] = [
         ("Rows", &|o| word(o, tags::ROWS, 0)),
         ("ends early", &|o| word(o, tags::ROWS, 30_000)),
         ("BitsAllocated", &|o| word(o, tags::BITS_ALLOCATED, 32)),
