@@ -29,14 +29,14 @@ describe('around the picture', { skip: skipReason(), timeout: 2 * ANALYSIS_MS },
     await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
     assert.equal(await page.textContent('#leaves-open'), '0 requests to other sites');
     await assertAccessible(page, 'at the start');
-    const reached = await page.evaluate(() => fetch('http://127.0.0.2:9/page').then(() => true, () => false));
+    const reached = await page.evaluate(() => fetch('http://127.0.0.2:8099/page').then(() => true, () => false));
     assert.equal(reached, false);
     await page.waitForFunction(() => /^1 request /.test(document.getElementById('leaves-open').textContent));
     const worker = await waitForWorker(page, 'compute');
-    await worker.evaluate(() => fetch('http://127.0.0.2:9/worker').catch(() => undefined));
+    await worker.evaluate(() => fetch('http://127.0.0.2:8099/worker').catch(() => undefined));
     await page.waitForFunction(() => /^2 requests /.test(document.getElementById('leaves-open').textContent));
     await page.click('#leaves-open');
-    assert.match(await page.textContent('#leaves-list'), /127\.0\.0\.2:9\/page \(blocked\).*127\.0\.0\.2:9\/worker \(blocked\)/s);
+    assert.match(await page.textContent('#leaves-list'), /127\.0\.0\.2:8099\/page \(blocked\).*127\.0\.0\.2:8099\/worker \(blocked\)/s);
     await assertAccessible(page, 'with the badge open');
   });
 
