@@ -82,6 +82,7 @@ export function startKeys(actions: Actions, ready: () => boolean): void {
   switched.checked = stored() !== 'off';
   switched.addEventListener('change', () => store(switched.checked ? 'on' : 'off'));
   byId('keys-open').addEventListener('click', () => dialog.showModal());
+  fillList();
   onLanguage(fillList);
   // Before the viewer hears of it, which has keys of its own.
   document.addEventListener('keydown', (event) => hear(event), { capture: true });
