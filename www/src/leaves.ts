@@ -10,13 +10,19 @@ export interface Told {
   leaves: Attempt;
 }
 
+/** The page and its response both carry the policy, and both tell of one request within this time. */
+const TWICE_MS = 100;
+
 /** Calls back for every request to another site that this global tries from now on, and that it has tried. */
 export function watchRequests(own: string, heard: (attempt: Attempt) => void): void {
   // Blocked requests are told of by the policy, and some browsers list them as resources too: they count once.
   const blocked = new Set<string>();
+  const justTold = new Set<string>();
   self.addEventListener('securitypolicyviolation', (event) => {
     const url = (event as SecurityPolicyViolationEvent).blockedURI;
-    if (!isForeign(url, own)) return;
+    if (!isForeign(url, own) || justTold.has(url)) return;
+    justTold.add(url);
+    setTimeout(() => justTold.delete(url), TWICE_MS);
     blocked.add(url);
     heard({ url, blocked: true });
   });
