@@ -231,10 +231,23 @@ fn semi<B: TrainKernels>(args: &SemiArgs, device: &B::Device) -> Result<(), Box<
         pseudo,
         clean: clean_slices(&args.data.join("ct"))?,
     };
-    let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
+    let student = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
+    let net = mean(&teacher, student);
     let file = to_file(&params::read(&net));
     write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
     measure_both(&net, args.side, &held_back, &args.out, device)
+}
+
+/// The network whose parameters are the mean of two networks'.
+fn mean<B: Backend>(a: &InfNet<B>, b: InfNet<B>) -> InfNet<B> {
+    let (of_a, of_b) = (params::read(a), params::read(&b));
+    let filled = params::fill(b, |name, _| {
+        let [(_, x), (_, y)] = [&of_a[name], &of_b[name]];
+        let means = x.iter().zip(y).map(|(x, y)| (x + y) / 2.0);
+        Ok::<_, std::convert::Infallible>(means.collect())
+    });
+    let Ok(net) = filled;
+    net
 }
 
 /// The labelled slices, and those of the fold that is held back.

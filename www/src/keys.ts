@@ -88,12 +88,13 @@ export function startKeys(actions: Actions, ready: () => boolean): void {
   document.addEventListener('keydown', (event) => hear(event), { capture: true });
 
   function hear(event: KeyboardEvent): void {
-    if (!switched.checked || dialog.open || !isMeant(event)) return;
-    if (event.key === '?') {
+    if (!switched.checked || dialog.open || isForOthers(event)) return;
+    if (event.key === '?' && within(event, TYPED) === null) {
       event.preventDefault();
       dialog.showModal();
       return;
     }
+    if (within(event, FIELDS) !== null) return;
     const act = KEYS[nameOf(event)];
     if (act === undefined || !ready()) return;
     event.preventDefault();
@@ -107,11 +108,19 @@ function nameOf(event: KeyboardEvent): string {
   return event.key === '=' ? '+' : event.key.length === 1 ? event.key.toLowerCase() : event.key;
 }
 
-/** Fields and sliders keep their keys, and so do the browser and whatever dialog is open. */
-function isMeant(event: KeyboardEvent): boolean {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return false;
+/** Where text is typed, and the dialogs. */
+const TYPED = 'input:not([type="range"], [type="checkbox"], [type="file"]), textarea, [contenteditable], dialog';
+/** Fields and sliders keep their keys. */
+const FIELDS = 'input, select, textarea, [role="slider"], [contenteditable], dialog';
+
+/** The browser keeps its keys, too. */
+function isForOthers(event: KeyboardEvent): boolean {
+  return event.ctrlKey || event.metaKey || event.altKey || event.isComposing;
+}
+
+function within(event: KeyboardEvent, selector: string): Element | null {
   const target = event.target instanceof Element ? event.target : document.body;
-  return target.closest('input, select, textarea, [role="slider"], [contenteditable], dialog') === null;
+  return target.closest(selector);
 }
 
 function fillList(): void {

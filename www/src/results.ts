@@ -183,7 +183,7 @@ function lesionRow(network: Network, lesion: Lesion, place: number, stop: number
 }
 
 function table(name: string, columns: string[], rows: HTMLElement[]): HTMLTableElement {
-  const head = make('tr', {}, columns.map((text) => make('th', { scope: 'col' }, [text])));
+  const head = make('tr', {}, columns.map((text) => (text === '' ? make('td') : make('th', { scope: 'col' }, [text]))));
   return make('table', { class: name }, [make('thead', {}, [head]), make('tbody', {}, rows)]);
 }
 

@@ -46,7 +46,7 @@ const LABELS = [
   [/_lungs\.nii\.gz$/, 'saveLungs'],
   [/_normnet\.nii\.gz$/, 'saveNormnet'],
   [/_infnet\.nii\.gz$/, 'saveInfnet'],
-  [/_infnet_prob\.nii\.gz$/, 'saveProbability'],
+  [/_(normnet|infnet)_prob\.nii\.gz$/, 'saveProbability'],
   [/_infnet\.png$/, 'saveProbability'],
   [/_classes\.png$/, 'saveClasses'],
 ] as const;

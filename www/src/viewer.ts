@@ -84,8 +84,11 @@ export class Viewer {
   static async create(canvas: HTMLCanvasElement, heard: ViewerEvents): Promise<Viewer> {
     const viewer = new Viewer(canvas, heard);
     await viewer.nv.attachToCanvas(canvas, false);
-    // NiiVue's own keys stay unheard.
-    canvas.parentElement?.addEventListener('keydown', (event) => event.stopPropagation(), { capture: true });
+    // NiiVue's own keys stay unheard; what else is in the box has its own.
+    const mute = (event: Event): void => {
+      if (event.target === canvas) event.stopPropagation();
+    };
+    canvas.parentElement?.addEventListener('keydown', mute, { capture: true });
     canvas.addEventListener('pointermove', (event) => heard.hovered(viewer.under(event.offsetX, event.offsetY)));
     canvas.addEventListener('pointerleave', () => heard.hovered(undefined));
     new ResizeObserver(() => viewer.layout()).observe(canvas);
