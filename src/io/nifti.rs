@@ -21,7 +21,7 @@ use crate::volume::Volume;
 /// The content decides between plain and gzip, NIfTI-1 and NIfTI-2, and the byte order. Values are
 /// scaled by `scl_slope` and `scl_inter`, rounded and clamped to `i16`; NaN becomes -1024. The
 /// place in the world comes from the sform, else the qform, else from `pixdim` alone with
-/// [`Warning::NoOrientation`].
+/// [`Warning::NoOrientation`](super::Warning::NoOrientation).
 ///
 /// # Errors
 ///
