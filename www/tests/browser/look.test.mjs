@@ -41,7 +41,7 @@ describe('around the picture', { skip: skipReason(), timeout: 2 * ANALYSIS_MS },
   });
 
   test('keys, lesions and the ruler lead through the scan', async (t) => {
-    const { page, watch } = await open(t, '?demo=40&device=cpu&model=normnet');
+    const { page, watch } = await open(t, '?demo=40&device=cpu&model=infnet');
     await waitForTiles(page, 1);
     await assertAccessible(page, 'while it runs');
     await waitForResult(page);
@@ -80,7 +80,7 @@ describe('around the picture', { skip: skipReason(), timeout: 2 * ANALYSIS_MS },
     await assertAccessible(page, 'with the keys open');
     await page.keyboard.press('Escape');
     const [csv] = await Promise.all([page.waitForEvent('download'), page.click('[data-file$="_lesions.csv"]')]);
-    assert.match(await readFile(await csv.path(), 'utf8'), /^network,lesion,.*\r\nnormnet,1,/);
+    assert.match(await readFile(await csv.path(), 'utf8'), /^network,lesion,.*\r\ninfnet,1,/);
     assert.equal(await page.textContent('#leaves-open'), '0 requests to other sites');
     assert.deepEqual(watch.foreign, []);
     assert.deepEqual(watch.errors, []);
