@@ -10,13 +10,15 @@ use crate::findings::{
     self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
 };
 use crate::infnet::slices::Crop;
-use crate::io::{self, Input, IoError, Limits};
+use crate::io::{self, Input, IoError, Limits, Warning};
+use crate::lungs::network::LungNetwork;
 use crate::lungs::{self, LungError};
 use crate::normnet::frame::{Frame, FrameConfig, FrameError};
 use crate::normnet::post::{self, PostConfig};
 use crate::plane::{Plane, PlaneError};
 use crate::volume::{Reorientation, Volume, VolumeError};
 use crate::weights::{Entry, Manifest, Network, Precision, WeightsError};
+use burn::backend::Flex;
 use image::GrayImage;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,17 @@ pub enum Weights {
     F32,
 }
 
+/// What draws the lungs, unless a mask is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LungsBy {
+    /// A threshold finds them, the lung network draws them.
+    #[default]
+    Network,
+    /// Threshold and morphology alone.
+    Threshold,
+}
+
 /// What is asked of an analysis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,6 +91,8 @@ pub struct Options {
     pub infnet: InfnetWeights,
     /// Weight files.
     pub precision: Weights,
+    /// Lung mask.
+    pub lungs: LungsBy,
     /// Orientations, 1 to 8, that Inf-Net's logits are averaged over; absent: all for an image,
     /// [`VOLUME_LOOKS`] for the slices of a volume.
     pub looks: Option<usize>,
@@ -89,7 +104,30 @@ pub const VOLUME_LOOKS: usize = 2;
 const IMAGE_LOOKS: usize = 8;
 
 impl Options {
-    /// The models of the manifest that these options need, for a volume or for an image.
+    /// The ending of a model's name.
+    fn suffix(&self) -> &'static str {
+        match self.precision {
+            Weights::Int8 => "int8",
+            Weights::F32 => "f16",
+        }
+    }
+
+    /// The lung network of the manifest, if these options ask for it: it runs in the analysis
+    /// itself ([`Analysis::set_lung_network`]), before there are tiles.
+    ///
+    /// # Errors
+    /// If the manifest lacks it.
+    pub fn lung_network<'m>(
+        &self,
+        manifest: &'m Manifest,
+    ) -> Result<Option<&'m Entry>, WeightsError> {
+        match self.lungs {
+            LungsBy::Network => Ok(Some(manifest.find(&format!("lungs.{}", self.suffix()))?)),
+            LungsBy::Threshold => Ok(None),
+        }
+    }
+
+    /// The models of the manifest whose tiles these options need, for a volume or for an image.
     ///
     /// # Errors
     /// If the manifest lacks one.
@@ -102,10 +140,7 @@ impl Options {
             Weights::Int8 => e.precision == Precision::Int8,
             Weights::F32 => e.precision != Precision::Int8,
         };
-        let suffix = match self.precision {
-            Weights::Int8 => "int8",
-            Weights::F32 => "f16",
-        };
+        let suffix = self.suffix();
         let mut found = Vec::new();
         if self.model != Which::Infnet && !image {
             let models: Vec<_> = manifest
@@ -296,6 +331,7 @@ pub struct Analysis {
     models: Vec<ModelUsed>,
     thresholds: Vec<(String, f64)>,
     timings: Vec<Timing>,
+    lung_network: Option<(ModelUsed, LungNetwork<Flex>)>,
 }
 
 impl Analysis {
@@ -356,6 +392,7 @@ impl Analysis {
             models: Vec::new(),
             thresholds: Vec::new(),
             timings: Vec::new(),
+            lung_network: None,
         }
     }
 
@@ -426,6 +463,17 @@ impl Analysis {
         Ok(())
     }
 
+    /// Takes the weights of [`Options::lung_network`], which draws the lungs in
+    /// [`prepare`](Self::prepare). Without them the threshold's mask is used.
+    ///
+    /// # Errors
+    /// If the bytes are not the entry's.
+    pub fn set_lung_network(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), AnalysisError> {
+        let net = LungNetwork::load(entry, bytes, &Default::default())?;
+        self.lung_network = Some((used(entry), net));
+        Ok(())
+    }
+
     /// Finds the lungs (unless given) and plans the tiles. `progress` gets 0…1.
     ///
     /// # Errors
@@ -446,11 +494,30 @@ impl Analysis {
         self.models = needs.iter().map(used).collect();
         if let Subject::Volume(scan) = &mut self.subject {
             if scan.lungs.is_none() {
-                let found = lungs::threshold(&scan.hu, &mut |p| progress(p * 0.8));
-                scan.lungs = Some(found.map_err(|source| AnalysisError::Lungs {
+                let failed = |source| AnalysisError::Lungs {
                     file: self.file.clone(),
                     source,
-                })?);
+                };
+                let share = if self.lung_network.is_some() {
+                    0.2
+                } else {
+                    0.8
+                };
+                let found = lungs::threshold(&scan.hu, &mut |p| progress(p * share));
+                let mut found = found.map_err(failed)?;
+                if let Some((used, net)) = self.lung_network.take() {
+                    let drawn = net.refine(&scan.hu, &found, &mut |p| progress(0.2 + p * 0.6));
+                    match drawn.map_err(failed)? {
+                        Some(drawn) => {
+                            found = drawn;
+                            self.models.insert(0, used);
+                        }
+                        None => self
+                            .warnings
+                            .push(WarningEntry::from(&Warning::LungsUnconfirmed)),
+                    }
+                }
+                scan.lungs = Some(found);
             }
             if let Some(lungs) = &scan.lungs
                 && let Some(warning) = findings::lungs_cut(lungs)

@@ -1,10 +1,12 @@
 //! The networks, loaded and ready on one device.
 
-use crate::infnet::classes::{ClassesConfig, ClassesNet};
+use crate::infnet::classes::{self, ClassesConfig};
 use crate::infnet::slices::{self, Orientation};
 use crate::infnet::{InfNet, InfNetConfig};
+use crate::lungs::network::LungNetwork;
 use crate::nn::kernels::Kernels;
 use crate::nn::params::load;
+use crate::nn::unet::UNet;
 use crate::nn::{Builder, Form};
 use crate::normnet::model::{NormNet, NormNetConfig};
 use crate::plane::Plane;
@@ -136,8 +138,9 @@ impl Budget {
 pub struct Engine<B: Kernels> {
     device: B::Device,
     infnet: Option<LoadedInfNet<B>>,
-    classes: Option<(ClassesNet<B>, usize)>,
+    classes: Option<(UNet<B>, usize)>,
     normnets: Vec<(String, NormNet<B>, [usize; 3])>,
+    lungs: Option<LungNetwork<B>>,
     dequantized: bool,
     budget: Budget,
 }
@@ -153,6 +156,7 @@ impl<B: Kernels> Engine<B> {
             infnet: None,
             classes: None,
             normnets: Vec::new(),
+            lungs: None,
             dequantized: false,
             budget: Budget::default(),
         }
@@ -198,7 +202,7 @@ impl<B: Kernels> Engine<B> {
             }
             Network::Classes => {
                 let config: ClassesConfig = entry.config()?;
-                let net = ClassesNet::new(&mut build, &config);
+                let net = classes::network(&mut build, &config);
                 self.classes = Some((load(net, &build, &file)?, config.side));
             }
             Network::Normnet => {
@@ -208,7 +212,9 @@ impl<B: Kernels> Engine<B> {
                 self.normnets.retain(|(name, ..)| *name != entry.name);
                 self.normnets.push((entry.name.clone(), net, extent));
             }
-            Network::Lungs => {}
+            Network::Lungs => {
+                self.lungs = Some(LungNetwork::load(entry, bytes, &self.device)?);
+            }
         }
         Ok(())
     }
@@ -252,7 +258,8 @@ impl<B: Kernels> Engine<B> {
     }
 
     /// A network's raw logits: NormNet's of one slab, Inf-Net's S_3 of one normalised slice
-    /// `[3, side, side]`, the class network's of one slice and map `[6, side, side]`.
+    /// `[3, side, side]`, the class network's of one slice and map `[6, side, side]`, the lung
+    /// network's of one slice `[4, side/2, side/2]`.
     ///
     /// # Errors
     /// If the network is not loaded, the input is not its size, or the device fails.
@@ -262,18 +269,25 @@ impl<B: Kernels> Engine<B> {
             let data = TensorData::new(input.to_vec(), [1, channels, side, side]);
             Ok::<_, EngineError>(Tensor::<B, 4>::from_data(data, &self.device))
         };
-        match (entry.network, &self.infnet, &self.classes) {
-            (Network::Normnet, ..) => read(self.slab_logits(&entry.name, input)?).await,
-            (Network::Infnet, Some(loaded), _) => {
+        let missing = EngineError::NotLoaded {
+            network: entry.network.name(),
+        };
+        match entry.network {
+            Network::Normnet => read(self.slab_logits(&entry.name, input)?).await,
+            Network::Infnet => {
+                let loaded = self.infnet.as_ref().ok_or(missing)?;
                 let image = flat(3, loaded.side, "Inf-Net")?;
                 read(loaded.net.predict(image)).await
             }
-            (Network::Classes, _, Some((net, side))) => {
+            Network::Classes => {
+                let (net, side) = self.classes.as_ref().ok_or(missing)?;
                 read(net.forward(flat(6, *side, "the class network")?)).await
             }
-            _ => Err(EngineError::NotLoaded {
-                network: entry.network.name(),
-            }),
+            Network::Lungs => {
+                let net = self.lungs.as_ref().ok_or(missing)?;
+                check("the lung network", net.inputs(), input.len())?;
+                read(net.logits(input.to_vec())).await
+            }
         }
     }
 
@@ -338,7 +352,7 @@ impl<B: Kernels> Engine<B> {
     /// Ground glass (1) or consolidation (2) for every pixel of the network's square.
     async fn classify(
         &self,
-        net: &ClassesNet<B>,
+        net: &UNet<B>,
         side: usize,
         grey: &Plane<u8>,
         probability: &[u8],

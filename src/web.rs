@@ -177,6 +177,14 @@ pub fn needs(manifest: &[u8], options_json: &str, image: bool) -> Result<String,
     Ok(json!(files).to_string())
 }
 
+/// The lung network's weight file, if these options ask for it.
+#[wasm_bindgen]
+pub fn lung_weights(manifest: &[u8], options_json: &str) -> Result<Option<String>, JsError> {
+    let manifest = parse(manifest)?;
+    let entry = options(options_json)?.lung_network(&manifest);
+    Ok(entry.map_err(thrown)?.map(|e| e.file.clone()))
+}
+
 fn parse(manifest: &[u8]) -> Result<Manifest, JsError> {
     Manifest::parse("models/manifest.json", manifest).map_err(thrown)
 }
@@ -276,6 +284,23 @@ impl Analysis {
             "warnings": analysis.warnings(),
         })
         .to_string())
+    }
+
+    /// Takes a weight file of [`lung_weights`].
+    pub fn set_lung_network(
+        &mut self,
+        manifest: &[u8],
+        file: &str,
+        bytes: &[u8],
+    ) -> Result<(), JsError> {
+        let manifest = parse(manifest)?;
+        let entry = manifest.models.iter().find(|e| e.file == file);
+        let entry = entry.ok_or_else(|| thrown(format!("{file} is not in the manifest")))?;
+        let analysis = self
+            .inner
+            .as_mut()
+            .ok_or_else(|| thrown("this analysis is finished"))?;
+        analysis.set_lung_network(entry, bytes).map_err(thrown)
     }
 
     /// Finds the lungs and plans the tiles for the models of `manifest`. `progress` gets 0…1.

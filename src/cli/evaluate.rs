@@ -1,6 +1,7 @@
 //! `pleura evaluate`: a network against truth, case by case.
 
 mod curve;
+mod lungs;
 mod slices;
 mod volumes;
 
@@ -19,6 +20,8 @@ pub enum Evaluate {
     Infnet(EvaluateArgs),
     /// NormNet: scans (NIfTI), beside a threshold at −500 HU.
     Normnet(EvaluateArgs),
+    /// The lung masks of scans (NIfTI): the network's and the threshold's.
+    Lungs(lungs::LungsArgs),
 }
 
 /// Arguments of `evaluate`.
@@ -67,6 +70,7 @@ pub fn run(command: &Evaluate) -> Result<(), Box<dyn Error>> {
     let (args, network) = match command {
         Evaluate::Infnet(args) => (args, "infnet"),
         Evaluate::Normnet(args) => (args, "normnet"),
+        Evaluate::Lungs(args) => return lungs::run(args),
     };
     let pairs = pairs(&args.images, &args.truth)?;
     let work = SegmentArgs::of(args.run.clone(), network);

@@ -3,6 +3,7 @@
 use super::segment::read_manifest;
 use crate::infnet::InfNetConfig;
 use crate::infnet::classes::ClassesConfig;
+use crate::lungs::network::LungsConfig;
 use crate::normnet::frame::FrameConfig;
 use crate::normnet::model::NormNetConfig;
 use crate::quant;
@@ -51,6 +52,7 @@ enum NetworkArg {
     Infnet,
     Normnet,
     Classes,
+    Lungs,
 }
 
 /// Folds, packs in both precisions, and updates the manifest.
@@ -148,6 +150,11 @@ fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<
                 serde_json::to_value(&config)?,
                 plane(args.side),
             )
+        }
+        NetworkArg::Lungs => {
+            let config = LungsConfig::web();
+            let input = plane(config.side);
+            (Network::Lungs, serde_json::to_value(&config)?, input)
         }
         NetworkArg::Normnet => {
             let frame = FrameConfig::web();

@@ -1,11 +1,12 @@
 //! `pleura segment`: scans and slices in, masks and reports out.
 
 use super::input;
-use crate::analysis::{InfnetWeights, NormnetPath, Options, Outcome, Weights, Which};
+use crate::analysis::{InfnetWeights, LungsBy, NormnetPath, Options, Outcome, Weights, Which};
 use crate::engine::{Budget, Engine};
 use crate::io::{self, Limits};
+use crate::lungs::network::LungNetwork;
 use crate::nn::kernels::Kernels;
-use crate::weights::Manifest;
+use crate::weights::{Entry, Manifest};
 use burn::backend::Flex;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -52,6 +53,10 @@ pub struct NetworkArgs {
     /// Inf-Net's weights: semi-supervised, or from the labelled slices alone.
     #[arg(long, value_enum, default_value = "semi")]
     infnet: InfnetArg,
+    /// What draws the lungs where no mask is given: the lung network on what a threshold finds, or
+    /// the threshold alone.
+    #[arg(long, value_enum, default_value = "network")]
+    lungs_by: LungsArg,
     /// Orientations of each slice, 1 to 8, that Inf-Net's opinion is averaged over: more is better
     /// and slower. [default: 8 for an image, 2 for the slices of a scan]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
@@ -101,6 +106,12 @@ enum InfnetArg {
     Labelled,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum LungsArg {
+    Network,
+    Threshold,
+}
+
 impl SegmentArgs {
     /// One network, on the CPU, without files.
     pub fn of(networks: NetworkArgs, network: &str) -> Self {
@@ -136,6 +147,10 @@ impl SegmentArgs {
             precision: match self.networks.precision {
                 PrecisionArg::Int8 => Weights::Int8,
                 PrecisionArg::F32 => Weights::F32,
+            },
+            lungs: match self.networks.lungs_by {
+                LungsArg::Network => LungsBy::Network,
+                LungsArg::Threshold => LungsBy::Threshold,
             },
             looks: self.networks.looks.map(usize::from),
         }
@@ -310,6 +325,12 @@ impl<'a, B: Kernels> Session<'a, B> {
             analysis.set_lungs(&name, io::nifti::read_labels(&name, &bytes, &limits)?)?;
         }
         self.load(analysis.is_image())?;
+        if !analysis.is_image()
+            && lungs.is_none()
+            && let Some(entry) = self.args.options().lung_network(&self.manifest)?
+        {
+            analysis.set_lung_network(entry, &self.read(entry)?)?;
+        }
         let bar = ProgressBar::new(100);
         if let Ok(style) = ProgressStyle::with_template("{prefix}  {wide_bar} {percent}%  {msg}") {
             bar.set_style(style);
@@ -341,14 +362,32 @@ impl<'a, B: Kernels> Session<'a, B> {
         Ok(outcome)
     }
 
+    /// The lung network, whatever draws the lungs otherwise.
+    pub fn lung_network(&self) -> Result<LungNetwork<Flex>, Box<dyn Error>> {
+        let options = Options {
+            lungs: LungsBy::Network,
+            ..self.args.options()
+        };
+        let entry = options.lung_network(&self.manifest)?;
+        let entry = entry.ok_or("the manifest has no lung network")?;
+        Ok(LungNetwork::load(
+            entry,
+            &self.read(entry)?,
+            &Default::default(),
+        )?)
+    }
+
+    fn read(&self, entry: &Entry) -> Result<Vec<u8>, Box<dyn Error>> {
+        let path = self.folder.join(&entry.file);
+        Ok(fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?)
+    }
+
     fn load(&mut self, image: bool) -> Result<(), Box<dyn Error>> {
         for entry in self.args.options().needs(&self.manifest, image)? {
             if self.loaded.contains(&entry.name) {
                 continue;
             }
-            let path = self.folder.join(&entry.file);
-            let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            self.engine.load(entry, &bytes)?;
+            self.engine.load(entry, &self.read(entry)?)?;
             self.loaded.push(entry.name.clone());
         }
         Ok(())

@@ -6,6 +6,7 @@ use crate::infnet::train::{Sources, TrainConfig, fresh, train};
 use crate::infnet::{
     Backbone, Head, InfNet, InfNetConfig, Parts, import, semi, slices, train_classes,
 };
+use crate::lungs;
 use crate::metrics::{Confusion, toolbox};
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
@@ -32,6 +33,8 @@ pub enum Train {
     Classes(ClassesArgs),
     /// NormNet, from healthy scans.
     Normnet(NormnetArgs),
+    /// The lung network, from lung masks and healthy scans.
+    Lungs(LungsArgs),
 }
 
 /// Where training runs.
@@ -105,6 +108,12 @@ pub struct InfnetArgs {
     /// ImageNet weights of the encoder, a PyTorch state dict.
     #[arg(long)]
     init: Option<PathBuf>,
+    /// Go on from the infnet.safetensors of an earlier run.
+    #[arg(long, conflicts_with = "init")]
+    from: Option<PathBuf>,
+    /// Factor on the recipe's learning rates.
+    #[arg(long, default_value_t = 1.0)]
+    rate_scale: f64,
     /// Steps, instead of the preset's.
     #[arg(long)]
     steps: Option<usize>,
@@ -148,6 +157,7 @@ pub fn run(command: &Train) -> Result<(), Box<dyn Error>> {
         Train::Semi(args) => on_device!(args.device, semi(args)),
         Train::Classes(args) => on_device!(args.device, classes(args)),
         Train::Normnet(args) => on_device!(args.device, normnet(args)),
+        Train::Lungs(args) => on_device!(args.device, lung_network(args)),
     }
 }
 
@@ -444,6 +454,44 @@ fn normnet<B: TrainKernels>(args: &NormnetArgs, device: &B::Device) -> Result<()
     Ok(())
 }
 
+/// Arguments of `train lungs`.
+#[derive(Args)]
+pub struct LungsArgs {
+    /// Folder with semiseg/unlabelled and ct.
+    #[arg(long)]
+    data: PathBuf,
+    /// Where checkpoint and weights go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Steps, instead of the recipe's.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Leave out a scan of ct, by name; can be given repeatedly.
+    #[arg(long)]
+    without: Vec<String>,
+    /// Seed of the run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to train.
+    #[arg(long, value_enum, default_value = "cpu")]
+    device: Device,
+}
+
+fn lung_network<B: TrainKernels>(
+    args: &LungsArgs,
+    device: &B::Device,
+) -> Result<(), Box<dyn Error>> {
+    let mut config = lungs::train::TrainConfig::best();
+    config.steps = args.steps.unwrap_or(config.steps);
+    config.seed = args.seed;
+    config.without = args.without.clone();
+    let sources = lungs::samples::read(&args.data, &config.without, config.seed)?;
+    let net = lungs::train::train::<B>(&config, &sources, &args.out, device, &mut show)?;
+    let file = to_file(&params::read(&net));
+    write_atomically(&args.out.join("lungs.safetensors"), &file.to_bytes()?)?;
+    Ok(())
+}
+
 fn parse_fold(text: &str) -> Result<(usize, usize), String> {
     let parts: Option<(usize, usize)> = text
         .split_once('/')
@@ -484,6 +532,7 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
     config.seed = args.seed;
     config.steps = args.steps.unwrap_or(config.steps);
     config.batch = args.batch.unwrap_or(config.batch);
+    config.rates = config.rates.map(|rate| rate * args.rate_scale);
     if without(Without::Augment) {
         config.augment = data::Augment::none();
     }
@@ -503,6 +552,9 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
     let mut start = fresh::<B>(&config, device);
     if let Some(path) = &args.init {
         start = import::encoder(start, config.net.backbone, path)?;
+    }
+    if let Some(path) = &args.from {
+        start = filled(start, path)?;
     }
     let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
     let file = to_file(&params::read(&net));

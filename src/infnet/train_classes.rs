@@ -1,7 +1,7 @@
 //! Training the class network (SPEC A.15): BCE over three sigmoid channels, labels by nearest
 //! neighbour, the infection map as the doctor drew it.
 
-use super::classes::{ClassesConfig, ClassesNet, painted};
+use super::classes::{self, ClassesConfig, painted};
 use super::data::{Augment, Sample, Warp, grey, jitter, labelled, sample, sample_nearest};
 use super::loss::bce;
 use super::slices::{network_input, normalised};
@@ -9,6 +9,7 @@ use crate::grid::box_mean;
 use crate::metrics::Confusion;
 use crate::nn::Builder;
 use crate::nn::kernels::{Kernels, TrainKernels};
+use crate::nn::unet::UNet;
 use crate::plane::Plane;
 use crate::training::{Progress, Run, TrainError, cosine, scalar, step_rng};
 use burn::backend::Autodiff;
@@ -145,9 +146,9 @@ pub fn train<B: TrainKernels>(
     folder: &Path,
     device: &B::Device,
     report: &mut dyn FnMut(Progress),
-) -> Result<ClassesNet<B>, TrainError> {
+) -> Result<UNet<B>, TrainError> {
     let start =
-        ClassesNet::<Autodiff<B>>::new(&mut Builder::training(config.seed, device), &config.net);
+        classes::network::<Autodiff<B>>(&mut Builder::training(config.seed, device), &config.net);
     let run = Run {
         steps: config.steps,
         ema: config.ema,
@@ -158,7 +159,7 @@ pub fn train<B: TrainKernels>(
         let adam = AdamWConfig::new()
             .with_epsilon(1e-8)
             .with_weight_decay(1e-4);
-        vec![adam.init::<Autodiff<B>, ClassesNet<Autodiff<B>>>()]
+        vec![adam.init::<Autodiff<B>, UNet<Autodiff<B>>>()]
     };
     run.train(
         start,
@@ -198,7 +199,7 @@ pub struct Measured {
 /// # Errors
 /// If a result does not fit its slice.
 pub fn measure<B: Kernels>(
-    net: &ClassesNet<B>,
+    net: &UNet<B>,
     side: usize,
     samples: &[ClassSample],
     device: &B::Device,

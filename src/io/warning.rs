@@ -52,6 +52,8 @@ pub enum Warning {
         /// They touch the edge of the field of view.
         sides: bool,
     },
+    /// The lung network does not see the lungs that the threshold found: the threshold's are used.
+    LungsUnconfirmed,
     /// Every voxel has the same value.
     Empty,
     /// The gantry was tilted: slices do not lie straight above each other.
@@ -98,6 +100,7 @@ impl Warning {
             Self::NoOrientation => "no_orientation",
             Self::NoVoxelSize => "no_voxel_size",
             Self::LungsCut { .. } => "lungs_cut",
+            Self::LungsUnconfirmed => "lungs_unconfirmed",
             Self::Empty => "empty",
             Self::GantryTilt { .. } => "gantry_tilt",
             Self::ShiftedSlices { .. } => "shifted_slices",
@@ -148,6 +151,10 @@ impl Warning {
                     places.join(" and at ")
                 )
             }
+            Self::LungsUnconfirmed => "The lung network does not see the lungs that were found by \
+                                       their density. Check the lung mask before you trust the \
+                                       results."
+                .to_owned(),
             Self::Empty => "Every voxel has the same value: there is nothing to see.".to_owned(),
             Self::GantryTilt { degrees } => format!(
                 "The gantry was tilted by {degrees:.1}°: slices do not lie straight above each \

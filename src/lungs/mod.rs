@@ -1,4 +1,4 @@
-//! The lung mask by threshold and morphology, without a network.
+//! The lung mask: by threshold and morphology first, then by a network.
 //!
 //! Air inside the body is found, bronchi and bowel gas are taken out, what remains is split into
 //! the right and the left lung, and dense lesions at the pleura are closed in. All of that happens
@@ -13,10 +13,15 @@ mod border;
 mod closing;
 mod coarse;
 mod holes;
+pub mod network;
+#[cfg(feature = "train")]
+pub mod samples;
 mod sides;
 #[cfg(test)]
 mod tests;
 mod threshold;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use base::diaphragm;
 pub use sides::split;

@@ -11,6 +11,7 @@ pub mod kernels;
 pub mod norm;
 pub mod params;
 pub mod resize;
+pub mod unet;
 
 use burn::module::{Param, ParamId};
 use burn::tensor::backend::Backend;

@@ -5,7 +5,7 @@
 use burn::backend::Flex;
 use burn::module::Module;
 use image::GrayImage;
-use pleura::infnet::classes::{ClassesConfig, ClassesNet};
+use pleura::infnet::classes::{self, ClassesConfig};
 use pleura::infnet::slices::grey;
 use pleura::infnet::{InfNet, InfNetConfig};
 use pleura::io::nifti::{read, read_labels, write_hu, write_labels};
@@ -148,7 +148,7 @@ impl Bench {
         let mut build = Builder::<Flex>::training(1, &device);
         let infnet = InfNet::<Flex>::new(&mut build, &InfNetConfig::web());
         pack(folder.path(), &infnet, "infnet", "infnet-semi");
-        let classes = ClassesNet::<Flex>::new(&mut build, &ClassesConfig::web());
+        let classes = classes::network::<Flex>(&mut build, &ClassesConfig::web());
         pack(folder.path(), &classes, "classes", "classes");
         add_normnet(&folder.path().join("models"));
         Bench(folder)
