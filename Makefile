@@ -46,7 +46,7 @@ test-page: www/node_modules/.stamp www/pkg/pleura.js
 test-browser: binary site chromium
 	out=$$(mktemp -d)
 	trap 'rm -rf "$$out"' EXIT
-	$(PLEURA) phantom --out "$$out/phantom.nii.gz" --piece 40 --seed 4
+	$(PLEURA) phantom --out "$$out/phantom.nii.gz" --piece 40
 	$(PLEURA) segment "$$out/phantom.nii.gz" --out "$$out/cli" --device cpu
 	cd www && PLEURA_BIN=$(PLEURA) PLEURA_CLI_OUT="$$out/cli" npm run test:browser
 

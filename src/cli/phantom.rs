@@ -14,10 +14,10 @@ pub struct PhantomArgs {
     #[arg(long)]
     out: PathBuf,
     /// Another seed is another patient.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = PhantomConfig::default().seed)]
     seed: u64,
     /// Lesions.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = PhantomConfig::default().lesions)]
     lesions: usize,
     /// Only a piece of this height in mm, about the middle of the chest.
     #[arg(long)]

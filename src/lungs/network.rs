@@ -331,8 +331,71 @@ impl LungNetwork<Flex> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::nn::params;
     use crate::volume::Affine;
+    use std::convert::Infallible;
+
+    /// A network that says the same of every pixel.
+    fn saying(logit: f32) -> LungNetwork<Flex> {
+        let config = LungsConfig { width: 4, side: 32 };
+        let mut build = Builder::loading(Form::Folded, &Default::default());
+        let Ok(net) = params::fill(network(&mut build, &config), |name, shape| {
+            let value = if name == "outc.bias" { logit } else { 0.0 };
+            Ok::<_, Infallible>(vec![value; shape.iter().product()])
+        });
+        LungNetwork {
+            net,
+            side: config.side,
+            device: Default::default(),
+        }
+    }
+
+    /// Two lungs of 20 × 40 × 20 voxels in a scan of 120 × 100 × 60.
+    fn two_lungs() -> (Volume<i16>, Volume<u8>) {
+        let affine = Affine::scale_offset([2.0, 2.0, 2.0], [0.0; 3]);
+        let hu = Volume::filled(40i16, [120, 100, 60], affine);
+        let mut lungs = Volume::filled(0u8, hu.dims, affine);
+        for k in 20..40 {
+            for j in 30..70 {
+                for (start, side) in [(30, 1), (70, 2)] {
+                    let at = lungs.index(start, j, k);
+                    lungs.data[at..at + 20].fill(side);
+                }
+            }
+        }
+        (hu, lungs)
+    }
+
+    #[test]
+    fn a_network_that_sees_no_lungs_changes_nothing() {
+        let (hu, lungs) = two_lungs();
+        let drawn = saying(-9.0).refine(&hu, &lungs, &mut |_| ()).unwrap();
+        assert!(drawn.is_none());
+    }
+
+    #[test]
+    fn it_looks_around_what_the_threshold_found_and_not_further() {
+        let (hu, lungs) = two_lungs();
+        let mut last = 0.0;
+        let drawn = saying(9.0).refine(&hu, &lungs, &mut |p| {
+            assert!(p >= last);
+            last = p;
+        });
+        let drawn = drawn.unwrap().unwrap();
+        assert_eq!(last, 1.0);
+        // 15 mm and 24 mm are 7.5 and 12 voxels.
+        let (low, high) = bounding_box(&drawn.data, drawn.dims).unwrap();
+        assert_eq!((low, high), ([22, 22, 8], [98, 78, 52]));
+    }
+
+    #[test]
+    fn an_empty_volume_is_an_error() {
+        let empty = Volume::filled(0i16, [0, 0, 0], Affine::from_spacing([1.0; 3]));
+        let mask = Volume::filled(0u8, [0, 0, 0], empty.affine);
+        assert!(saying(9.0).refine(&empty, &mask, &mut |_| ()).is_err());
+    }
 
     #[test]
     fn blocks_come_back() {

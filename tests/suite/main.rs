@@ -9,6 +9,7 @@ mod golden;
 #[cfg(feature = "train")]
 mod gradients;
 mod kernels;
+mod lungs;
 mod norms;
 #[cfg(feature = "wgpu")]
 mod packed_gpu;
