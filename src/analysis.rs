@@ -427,6 +427,26 @@ impl Analysis {
         }
     }
 
+    /// The subject as a file for a viewer: a NIfTI volume of HU on the file's own axes, a PNG for an
+    /// image.
+    ///
+    /// # Errors
+    /// If the file cannot be made, which no opened scan brings about.
+    pub fn shown(&self) -> Result<Vec<u8>, AnalysisError> {
+        let scan = match &self.subject {
+            Subject::Volume(scan) => scan,
+            Subject::Image(image) => return Ok(io::image::write_png(&self.file, image)?),
+        };
+        let own_axes = scan.hu.affine == scan.way_back.affine();
+        if own_axes {
+            // Nearly every CT lies so, and the largest fit a page's memory without another copy.
+            return Ok(io::nifti::write_hu(&scan.hu, false));
+        }
+        let restored = scan.way_back.restore(&scan.hu);
+        let restored = restored.map_err(|e| grid(&self.file, e))?;
+        Ok(io::nifti::write_hu(&restored, false))
+    }
+
     /// What makes the result less reliable, as far as it is known yet.
     pub fn warnings(&self) -> &[WarningEntry] {
         &self.warnings
@@ -1044,3 +1064,6 @@ pub fn seconds() -> f64 {
         START.get_or_init(Instant::now).elapsed().as_secs_f64()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,19 @@ pub struct Findings {
     pub masks: Vec<MaskLegend>,
     /// How the report came about.
     pub provenance: Provenance,
+    /// Lesions that a person took away, in their order: masks and measures are without them. Absent
+    /// from a report that nobody edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
+}
+
+/// A lesion that a person took away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The network that had marked it.
+    pub network: Network,
+    /// As it was.
+    pub lesion: Lesion,
 }
 
 /// A scan's grid.
@@ -380,7 +393,14 @@ pub fn findings(
         hu_histogram: totals.histogram(),
         masks: legends(of),
         provenance,
+        removed: Vec::new(),
     })
+}
+
+/// Where the voxels of the mask's lesion at this place in [`Lesions::listed`] are; none if there is
+/// no such lesion. The mask must be on the scan's grid.
+pub fn lesion_voxels(of: &Measured<'_>, mask: &Volume<u8>, listed: usize) -> Option<Vec<usize>> {
+    lesions::voxels(of, mask, listed)
 }
 
 fn check_grids(of: &Measured<'_>) -> Result<(), FindingsError> {

@@ -14,11 +14,13 @@
 //! | [`normnet`], [`infnet`] | the networks, what surrounds them, and their training |
 //! | [`weights`] | manifest, checksums, weight files |
 //! | [`findings`], [`metrics`] | measures of a scan; measures of a segmentation |
+//! | [`correction`] | lesions taken away by a person |
 //! | [`phantom`] | the chest phantom that demos and tests use |
 //!
 //! Research and teaching, not for diagnosis.
 
 pub mod analysis;
+pub mod correction;
 pub mod engine;
 pub mod findings;
 pub mod grid;

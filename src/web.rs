@@ -5,6 +5,8 @@
 //! `{ type: "panic", text }` from the Worker before it traps, because a promise in flight never
 //! settles then.
 
+mod correction;
+
 use crate::analysis::{self, Options, OutputFile};
 use crate::io::Limits;
 use crate::phantom::{self, PhantomConfig};
@@ -190,7 +192,7 @@ fn parse(manifest: &[u8]) -> Result<Manifest, JsError> {
 }
 
 /// The DICOM series in files, as a JSON array of uid, description, modality, slices, thickness_mm,
-/// kernel, rows and columns; empty if there are no DICOM files.
+/// kernel, rows, columns and thumbnail (width, height, pixels); empty if there are no DICOM files.
 #[wasm_bindgen]
 pub fn series(
     name: &str,
@@ -202,6 +204,30 @@ pub fn series(
     serde_json::to_string(&found).map_err(thrown)
 }
 
+/// Whether a file that begins with these bytes may be a scan: the first [`head`] are enough.
+#[wasm_bindgen]
+pub fn opens(beginning: &[u8]) -> bool {
+    io::opens(beginning)
+}
+
+/// Bytes that [`opens`] wants to see.
+#[wasm_bindgen]
+pub fn head() -> usize {
+    io::HEAD
+}
+
+/// Refuses files of so many bytes together if they are more than fit, before they are read.
+#[wasm_bindgen]
+pub fn admit(total: f64) -> Result<(), JsError> {
+    let limit = Limits::default().max_bytes;
+    if total > limit as f64 {
+        return Err(thrown(format!(
+            "the files have {total} bytes, and the limit is {limit}: choose those of one scan"
+        )));
+    }
+    Ok(())
+}
+
 /// Copies files out of JavaScript's memory.
 fn files(
     names: Vec<String>,
@@ -211,13 +237,7 @@ fn files(
         let text = format!("{} names for {} files", names.len(), contents.len());
         return Err(thrown(text));
     }
-    let total: u64 = contents.iter().map(|c| u64::from(c.length())).sum();
-    let limit = Limits::default().max_bytes;
-    if total > limit as u64 {
-        return Err(thrown(format!(
-            "the files have {total} bytes, and the limit is {limit}: choose those of one scan"
-        )));
-    }
+    admit(contents.iter().map(|c| f64::from(c.length())).sum())?;
     let pairs = names.into_iter().zip(contents);
     Ok(pairs
         .map(|(name, content)| io::File {
@@ -303,6 +323,11 @@ impl Analysis {
         analysis.set_lung_network(entry, bytes).map_err(thrown)
     }
 
+    /// The scan as a file for the viewer: NIfTI, not packed, on the file's own axes; PNG for an image.
+    pub fn shown(&self) -> Result<Vec<u8>, JsError> {
+        self.get()?.shown().map_err(thrown)
+    }
+
     /// Finds the lungs and plans the tiles for the models of `manifest`. `progress` gets 0…1.
     pub fn prepare(&mut self, manifest: &[u8], progress: &js_sys::Function) -> Result<(), JsError> {
         let manifest = parse(manifest)?;
@@ -354,15 +379,7 @@ impl Analysis {
             .inner
             .take()
             .ok_or_else(|| thrown("this analysis is finished"))?;
-        let outcome = analysis.finish(device).map_err(thrown)?;
-        let report = match &outcome.findings {
-            Some(findings) => findings.to_json().map_err(thrown)?,
-            None => "{}".into(),
-        };
-        Ok(Outcome {
-            report,
-            files: outcome.files,
-        })
+        Outcome::of(analysis.finish(device).map_err(thrown)?)
     }
 }
 
@@ -371,6 +388,19 @@ impl Analysis {
 pub struct Outcome {
     report: String,
     files: Vec<OutputFile>,
+}
+
+impl Outcome {
+    fn of(outcome: analysis::Outcome) -> Result<Self, JsError> {
+        let report = match &outcome.findings {
+            Some(findings) => findings.to_json().map_err(thrown)?,
+            None => "{}".into(),
+        };
+        Ok(Self {
+            report,
+            files: outcome.files,
+        })
+    }
 }
 
 #[wasm_bindgen]

@@ -4,7 +4,7 @@ use super::{
     CONSOLIDATION, FindingsError, LEFT, Lesion, LesionClass, Lesions, Measured, RIGHT, Side, ml,
     percent, to_decimals,
 };
-use crate::grid::{Connectivity, bounding_box, components};
+use crate::grid::{Components, Connectivity, bounding_box, components};
 use crate::volume::Volume;
 
 /// Lesions below this many ml are counted, not listed: a sphere of 6 mm across, smaller than what a
@@ -14,6 +14,8 @@ pub const MIN_LESION_ML: f64 = 0.1;
 /// Sums over the voxels of a lesion, on the LPS grid.
 #[derive(Clone)]
 struct Piece {
+    /// Its number among the [`Labelled`] pieces.
+    label: u32,
     voxels: u64,
     left: u64,
     consolidation: u64,
@@ -27,6 +29,7 @@ struct Piece {
 
 impl Piece {
     const NONE: Self = Self {
+        label: 0,
         voxels: 0,
         left: 0,
         consolidation: 0,
@@ -64,8 +67,7 @@ pub(super) fn lesions(
         smaller_ml: 0.0,
     };
     let mut smaller_voxels = 0;
-    let mut pieces = pieces(of, mask);
-    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.voxels));
+    let pieces = Labelled::of(of, mask).map_or(Vec::new(), |labelled| labelled.pieces(of, mask));
     for piece in &pieces {
         if piece.voxels as f64 * voxel_ml < MIN_LESION_ML {
             lesions.smaller += 1;
@@ -81,38 +83,71 @@ pub(super) fn lesions(
     Ok(lesions)
 }
 
-/// Labels the mask inside the lungs, in the smallest box that holds it: a label takes four
-/// bytes a voxel, and lesions rarely fill the scan.
-fn pieces(of: &Measured<'_>, mask: &Volume<u8>) -> Vec<Piece> {
-    let in_lung = |label: u8| label == RIGHT || label == LEFT;
-    let Some((start, end)) = bounding_box(&mask.data, mask.dims) else {
-        return Vec::new();
-    };
-    let dims = [0, 1, 2].map(|axis| end[axis] - start[axis]);
-    let mut boxed = Vec::with_capacity(dims.iter().product());
-    for k in start[2]..end[2] {
-        for j in start[1]..end[1] {
-            let first = mask.index(start[0], j, k);
-            let row = first..first + dims[0];
-            let voxels = mask.data[row.clone()].iter().zip(&of.lungs.data[row]);
-            boxed.extend(voxels.map(|(&m, &lung)| u8::from(m != 0 && in_lung(lung))));
-        }
-    }
-    let found = components(&boxed, dims, Connectivity::TwentySix);
-    drop(boxed);
+/// Where the voxels of the mask's lesion at this place in [`Lesions::listed`] are; none if there is
+/// no such lesion.
+pub(super) fn voxels(of: &Measured<'_>, mask: &Volume<u8>, listed: usize) -> Option<Vec<usize>> {
+    let labelled = Labelled::of(of, mask)?;
+    let label = labelled.pieces(of, mask).get(listed)?.label;
+    let found = labelled.rows(mask).flat_map(|(first, _, labels)| {
+        let own = labels.iter().enumerate().filter(move |(_, l)| **l == label);
+        own.map(move |(x, _)| first + x)
+    });
+    Some(found.collect())
+}
 
-    let mut pieces = vec![Piece::NONE; found.sizes.len()];
-    for (row, labels) in found.labels.chunks_exact(dims[0]).enumerate() {
-        let (j, k) = (start[1] + row % dims[1], start[2] + row / dims[1]);
-        let first = mask.index(start[0], j, k);
-        for (x, &label) in labels.iter().enumerate().filter(|(_, label)| **label > 0) {
-            let at = first + x;
-            let place = [start[0] + x, j, k];
-            pieces[label as usize].add(place, of.lungs.data[at], mask.data[at], of.hu.data[at]);
+/// The pieces of a mask inside the lungs, in the smallest box that holds it: a label takes four
+/// bytes a voxel, and lesions rarely fill the scan.
+struct Labelled {
+    start: [usize; 3],
+    dims: [usize; 3],
+    found: Components,
+}
+
+impl Labelled {
+    /// None where the mask is empty.
+    fn of(of: &Measured<'_>, mask: &Volume<u8>) -> Option<Self> {
+        let in_lung = |label: u8| label == RIGHT || label == LEFT;
+        let (start, end) = bounding_box(&mask.data, mask.dims)?;
+        let dims = [0, 1, 2].map(|axis| end[axis] - start[axis]);
+        let mut boxed = Vec::with_capacity(dims.iter().product());
+        for k in start[2]..end[2] {
+            for j in start[1]..end[1] {
+                let first = mask.index(start[0], j, k);
+                let row = first..first + dims[0];
+                let voxels = mask.data[row.clone()].iter().zip(&of.lungs.data[row]);
+                boxed.extend(voxels.map(|(&m, &lung)| u8::from(m != 0 && in_lung(lung))));
+            }
         }
+        let found = components(&boxed, dims, Connectivity::TwentySix);
+        Some(Self { start, dims, found })
     }
-    pieces.retain(|piece| piece.voxels > 0);
-    pieces
+
+    /// The box row by row: the mask's voxel at its beginning, its j and k, and its labels.
+    fn rows(&self, mask: &Volume<u8>) -> impl Iterator<Item = (usize, [usize; 2], &[u32])> {
+        let Self { start, dims, found } = self;
+        let rows = found.labels.chunks_exact(dims[0]).enumerate();
+        rows.map(move |(row, labels)| {
+            let (j, k) = (start[1] + row % dims[1], start[2] + row / dims[1]);
+            (mask.index(start[0], j, k), [j, k], labels)
+        })
+    }
+
+    /// Largest first.
+    fn pieces(&self, of: &Measured<'_>, mask: &Volume<u8>) -> Vec<Piece> {
+        let mut pieces = vec![Piece::NONE; self.found.sizes.len()];
+        for (first, [j, k], labels) in self.rows(mask) {
+            for (x, &label) in labels.iter().enumerate().filter(|(_, label)| **label > 0) {
+                let at = first + x;
+                let place = [self.start[0] + x, j, k];
+                let piece = &mut pieces[label as usize];
+                piece.label = label;
+                piece.add(place, of.lungs.data[at], mask.data[at], of.hu.data[at]);
+            }
+        }
+        pieces.retain(|piece| piece.voxels > 0);
+        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.voxels));
+        pieces
+    }
 }
 
 fn report(

@@ -7,12 +7,10 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 
 use super::samples::DEFLATE_MAX_RATIO;
-use super::{File, IoError, Limits, opens};
+use super::{File, HEAD, IoError, Limits, opens};
 
 /// Most entries of an archive: a chest CT has up to about two thousand slices.
 const MAX_ENTRIES: usize = 20_000;
-/// Bytes of an entry that show what it is: a NIfTI-1 header has its magic at the end.
-const HEAD: usize = 352;
 
 /// Unpacks the entries that open, with their names as far as these can be printed.
 ///

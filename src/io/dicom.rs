@@ -19,8 +19,10 @@ mod stack;
 mod syntax;
 #[cfg(test)]
 pub(super) mod testing;
+mod thumbnail;
 
 pub use series::Series;
+pub use thumbnail::Thumbnail;
 
 use std::rc::Rc;
 
@@ -42,7 +44,11 @@ const FEW_BITS: u32 = 8;
 /// If a DICOM file is cut or damaged, or no file has slices.
 pub fn series(name: &str, files: &[File], limits: &Limits) -> Result<Vec<Series>, IoError> {
     let all = Collection::read(name, files, limits)?;
-    Ok(all.stacks.into_iter().map(|stack| stack.about).collect())
+    let described = all.stacks.iter().map(|stack| Series {
+        thumbnail: thumbnail::of(&all, stack, limits),
+        ..stack.about.clone()
+    });
+    Ok(described.collect())
 }
 
 /// Reads the CT series of `files` with most slices, or the series with the given

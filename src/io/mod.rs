@@ -70,6 +70,10 @@ pub enum Input {
     Image(::image::GrayImage),
 }
 
+/// Bytes from the beginning of a file that show what it is: a NIfTI-1 header has its magic at the
+/// end.
+pub const HEAD: usize = 352;
+
 /// One of the files of a folder or archive.
 #[derive(Clone, Debug)]
 pub struct File<'a> {
@@ -160,8 +164,8 @@ fn unpacked<'f, 'a>(
     }
 }
 
-/// True for what a folder or archive is searched for.
-fn opens(bytes: &[u8]) -> bool {
+/// True for what a folder or archive is searched for: the first [`HEAD`] bytes of a file say it.
+pub fn opens(bytes: &[u8]) -> bool {
     !matches!(
         sniff::kind(bytes),
         Kind::Empty | Kind::Zip | Kind::Other(..)

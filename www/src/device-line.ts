@@ -27,7 +27,8 @@ function write(): void {
   byId('version').textContent = version === '' ? '' : `${TEXT.title} ${version}`;
 }
 
-function deviceText(device: OpenedDevice): string {
+/** What computes, and why. */
+export function deviceText(device: OpenedDevice): string {
   if (device.kind === 'gpu') {
     return device.software ? TEXT.deviceGpuSoftware(device.name) : TEXT.deviceGpu(device.name);
   }

@@ -1,25 +1,43 @@
-/** Ways a file comes in: dropped anywhere on the page, or chosen. */
+/** Ways a file or folder comes in: dropped anywhere on the page, or chosen. */
 import { byId } from './dom.ts';
+import { fromEntries, fromField, type Opened } from './folder.ts';
 
 export interface IntakeEvents {
-  files(files: File[]): void;
+  opened(opened: Opened): void;
+  /** What was dropped or chosen can't be listed. */
+  refused(error: unknown): void;
 }
 
 export function listen(events: IntakeEvents): void {
-  const input = byId<HTMLInputElement>('file-input');
+  const take = async (list: () => Opened | undefined | Promise<Opened | undefined>): Promise<void> => {
+    try {
+      const opened = await list();
+      if (opened !== undefined) events.opened(opened);
+    } catch (error) {
+      events.refused(error);
+    }
+  };
+  for (const kind of ['file', 'folder'] as const) listenForChoice(kind, take);
+  listenForDrops(take);
+}
+
+type Take = (list: () => Opened | undefined | Promise<Opened | undefined>) => Promise<void>;
+
+function listenForChoice(kind: 'file' | 'folder', take: Take): void {
+  const input = byId<HTMLInputElement>(`${kind}-input`);
   input.addEventListener('change', () => {
     const files = [...(input.files ?? [])];
     // The same file must count as a change when it is chosen again.
     input.value = '';
-    if (files.length > 0) events.files(files);
+    void take(() => fromField(files));
   });
-  for (const button of document.querySelectorAll('[data-action="open"]')) {
+  for (const button of document.querySelectorAll<HTMLElement>(`[data-action="open-${kind}"]`)) {
     button.addEventListener('click', () => input.click());
+    button.hidden = kind === 'folder' && !('webkitdirectory' in input);
   }
-  listenForDrops(events);
 }
 
-function listenForDrops(events: IntakeEvents): void {
+function listenForDrops(take: Take): void {
   const overlay = byId('drop-overlay');
   const drop = byId('drop');
   const show = (on: boolean): void => {
@@ -43,8 +61,10 @@ function listenForDrops(events: IntakeEvents): void {
       event.preventDefault();
       event.stopPropagation();
       show(false);
+      const entries = [...(event.dataTransfer?.items ?? [])].flatMap((item) => item.webkitGetAsEntry() ?? []);
       const files = [...(event.dataTransfer?.files ?? [])];
-      if (files.length > 0) events.files(files);
+      // What comes from no file system, such as a picture out of another page, has no entry.
+      void take(() => (entries.length > 0 ? fromEntries(entries) : fromField(files)));
     },
     { capture: true },
   );

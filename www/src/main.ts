@@ -1,10 +1,13 @@
 /** The page: brings the file, the engine, the viewer and the panel together. */
 import { startBadge } from './badge.ts';
+import { SelfTest, type Setup } from './check.ts';
+import { Correcting } from './correcting.ts';
 import { showDevice, showNoDevice } from './device-line.ts';
 import { byId } from './dom.ts';
 import { EngineClient } from './engine/client.ts';
-import type { EngineEvent } from './engine/events.ts';
+import { messageOf, type EngineEvent } from './engine/events.ts';
 import { duration, fixed, whole } from './format.ts';
+import { MOST_FILES, TooManyFiles, type Opened } from './folder.ts';
 import { listen } from './intake.ts';
 import { startKeys } from './keys.ts';
 import { startLanguage } from './language.ts';
@@ -14,8 +17,10 @@ import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
 import type { NamedBytes, ScanInfo } from './protocol.ts';
 import { classified, readReport } from './report.ts';
+import { scanOf, type Scan } from './scan.ts';
+import { SeriesChoice } from './series.ts';
 import { registerServiceWorker } from './service-worker.ts';
-import { demoCase, engineSettings, fromAddress, fromForm, intoForm } from './settings.ts';
+import { demoCase, engineSettings, fromAddress, fromForm, intoForm, TEST_PIECE } from './settings.ts';
 import { Stage } from './stage.ts';
 import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress, type Text } from './status.ts';
 import { TEXT } from './strings.ts';
@@ -25,25 +30,26 @@ import type { WindowName } from './windows.ts';
 /** Four times a second: the bar moves although a tile may take a minute. */
 const TICK_MS = 250;
 
-interface Scan {
-  name: string;
-  file: Blob;
-  /** A mask of the true lesions. */
-  truth?: File;
-}
-
 class Page {
   private readonly asked = fromAddress(location.search);
   private readonly form = byId<HTMLFormElement>('options');
   private readonly ready = registerServiceWorker();
   private readonly stage = new Stage(this.ready);
   private readonly overlay = new Overlay(this.stage);
-  private readonly outcome = new Outcome(this.stage);
+  private readonly correcting = new Correcting((report, files) => this.present(report, files));
+  private readonly outcome = new Outcome(this.stage, {
+    remove: (removal) => this.correcting.remove(removal),
+    undo: () => this.correcting.undo(),
+  });
   private readonly client = new EngineClient(
     engineSettings(this.asked, this.asked.device),
     new URL('models/', document.baseURI).href,
     (event) => this.receive(event),
     this.ready,
+  );
+  private readonly series = new SeriesChoice(
+    (uid) => this.choose(uid),
+    () => this.cancel(),
   );
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
@@ -55,7 +61,10 @@ class Page {
 
   start(): void {
     intoForm(this.form, this.asked);
-    listen({ files: (files) => this.openFiles(files) });
+    listen({
+      opened: (opened) => void this.openFiles(opened),
+      refused: (error) => this.refuse(error),
+    });
     for (const button of document.querySelectorAll('[data-action="demo"]')) {
       button.addEventListener('click', () => this.openDemo(0));
     }
@@ -66,6 +75,7 @@ class Page {
       this.analyse();
     });
     this.startKeys();
+    new SelfTest(TEST_PIECE, this.client.weights, () => this.setup(), this.ready);
     startPaper(() => this.stage.viewer);
     setInterval(() => this.tick(), TICK_MS);
     this.stage.preload();
@@ -90,27 +100,18 @@ class Page {
     startKeys(actions, () => this.stage.showsVolume);
   }
 
-  private openFiles(files: File[]): void {
+  private async openFiles(opened: Opened): Promise<void> {
     this.reset();
-    if (files.length === 2) void this.openPair(files);
-    else this.openFirst(files);
-  }
-
-  private openFirst(files: File[]): void {
-    const file = files[0];
-    if (file === undefined) return;
-    if (files.length > 1) showMessage(() => TEXT.tooMany, () => '', 'note');
-    this.open({ name: file.name, file });
-  }
-
-  /** A scan with the mask of its true lesions, in whatever order. */
-  private async openPair(files: File[]): Promise<void> {
     showBusy(() => TEXT.steps.open);
-    const turn = this.turn;
-    const { scan, truth } = await this.stage.sort(files);
-    if (turn !== this.turn) return;
-    if (scan === undefined || truth === undefined) this.openFirst(files);
-    else this.open({ name: scan.name, file: scan, truth });
+    const { turn } = this;
+    const scan = await scanOf(opened, (files) => this.stage.sort(files));
+    if (turn === this.turn) this.open(scan);
+  }
+
+  private refuse(error: unknown): void {
+    this.reset();
+    const text = (): string => (error instanceof TooManyFiles ? TEXT.tooManyFiles(whole(MOST_FILES)) : messageOf(error));
+    showMessage(() => TEXT.failed('open'), text, 'problem');
   }
 
   private openDemo(pieceMm: number): void {
@@ -120,17 +121,33 @@ class Page {
     this.client.demo(demoCase(pieceMm));
   }
 
+  private openDemoFile({ name, bytes }: NamedBytes): void {
+    const file = new Blob([bytes]);
+    this.open({ name, files: [{ name, file }], own: file });
+  }
+
   private open(scan: Scan): void {
     this.scan = scan;
     document.querySelector('main')?.setAttribute('data-state', 'open');
-    // A picture that the browser can't decode may still be analysed, or be refused with a reason.
-    this.shown = this.stage.show(scan.name, scan.file).catch(() => undefined);
+    this.stage.begin(scan.name);
+    if (scan.own !== undefined) this.show(scan.own);
     this.analyse();
+  }
+
+  private show(file: Blob): void {
+    // A picture that the browser can't decode may still be analysed, or be refused with a reason.
+    this.shown = this.stage.show(file).catch(() => undefined);
+  }
+
+  private choose(series: string): void {
+    if (this.scan !== undefined) this.scan.series = series;
+    this.client.choose(series);
   }
 
   private reset(): void {
     this.turn += 1;
     this.client.cancel();
+    this.series.close();
     this.scan = undefined;
     this.stopProgress();
     hideMessage();
@@ -139,6 +156,7 @@ class Page {
   }
 
   private clearResults(): void {
+    this.correcting.clear();
     this.outcome.clear();
     this.overlay.clear();
   }
@@ -146,15 +164,23 @@ class Page {
   private analyse(): void {
     if (this.scan === undefined) return;
     this.clearResults();
-    const { options, device } = fromForm(this.form);
-    this.client.configure(engineSettings(this.asked, device));
+    const { options, settings } = this.setup();
+    this.client.configure(settings);
     this.started = performance.now();
     this.progress = new Progress(0);
     this.cachedWeights = false;
     byId('cancel').hidden = false;
     byId('analyse').hidden = true;
-    this.client.analyse({ name: this.scan.name, file: this.scan.file, options });
+    const { name, files, series, own } = this.scan;
+    const show = own === undefined && this.stage.showsNothing;
+    this.client.analyse({ name, files, series, show, options });
     this.tick();
+  }
+
+  /** What address and form ask for. */
+  private setup(): Setup {
+    const { options, device } = fromForm(this.form);
+    return { options, settings: engineSettings(this.asked, device) };
   }
 
   private cancel(): void {
@@ -188,13 +214,19 @@ class Page {
         showDevice(event.device, event.version);
         return;
       case 'demo':
-        this.open({ name: event.file.name, file: new Blob([event.file.bytes]) });
+        this.openDemoFile(event.file);
         return;
       case 'reading':
         this.progress?.reading(now);
         return;
+      case 'series':
+        this.series.ask(event.series);
+        return;
       case 'info':
         this.showInfo(event.info);
+        return;
+      case 'shown':
+        this.show(new Blob([event.file]));
         return;
       case 'weights':
         this.cachedWeights = event.cached;
@@ -226,6 +258,7 @@ class Page {
         return;
       case 'failed':
         this.failed(() => TEXT.failed(event.stage), () => event.message);
+        this.stage.giveUp();
         if (event.stage === 'engine') showNoDevice();
         return;
     }
@@ -245,17 +278,27 @@ class Page {
     this.stopProgress();
     showDone(() => TEXT.finished(duration(seconds)));
     this.outcome.setFiles(files);
+    const { turn } = this;
     // The masks go over the scan, which may still be on its way to the screen.
     await this.shown;
+    if (turn !== this.turn) return;
     const classes = files.find((file) => file.name.endsWith('_classes.png'));
     if (classes !== undefined) {
       this.outcome.setAreas(await this.overlay.showPicture(classes));
       return;
     }
+    if (this.scan !== undefined) this.correcting.begin({ series: undefined, ...this.scan, made: files });
+    await this.present(json, files);
+  }
+
+  /** Shows a result of the scan, in the place of the one before if there is one. */
+  private async present(json: string, files: NamedBytes[]): Promise<void> {
     const report = readReport(json);
+    this.outcome.setFiles(files);
     this.outcome.setReport(report);
+    const { turn } = this;
     await this.compare(files);
-    await this.overlay.showVolume(files, classified(report));
+    if (turn === this.turn) await this.overlay.showVolume(files, classified(report));
   }
 
   /** Before the masks are shown, which is quick, so that all findings are there by then. */
@@ -263,7 +306,7 @@ class Page {
     const truth = this.scan?.truth;
     if (truth === undefined) return;
     const turn = this.turn;
-    const comparison = await this.stage.compare(truth, files).catch(() => undefined);
+    const comparison = await this.stage.compare(truth.file, files).catch(() => undefined);
     if (turn === this.turn) this.outcome.setTruth(truth.name, comparison);
   }
 

@@ -3,7 +3,7 @@ import { byId } from './dom.ts';
 import type { Areas } from './picture.ts';
 import type { NamedBytes, Warning } from './protocol.ts';
 import type { Report } from './report.ts';
-import { hideFindings, showAreas, showFindings, showTruth, showWarnings } from './results.ts';
+import { hideFindings, showAreas, showFindings, showTruth, showWarnings, type LesionActions } from './results.ts';
 import { reportButtons, saveButtons } from './saves.ts';
 import type { Stage } from './stage.ts';
 import { onLanguage } from './strings.ts';
@@ -18,7 +18,10 @@ export class Outcome {
   private areas: Areas | undefined;
   private truth: { name: string; comparison: Comparison | undefined } | undefined;
 
-  constructor(private readonly stage: Stage) {
+  constructor(
+    private readonly stage: Stage,
+    private readonly edits: Omit<LesionActions, 'goTo'>,
+  ) {
     onLanguage(() => this.render());
   }
 
@@ -75,6 +78,6 @@ export class Outcome {
     }
     if (this.areas !== undefined) showAreas(this.areas);
     if (this.truth !== undefined) showTruth(this.truth.name, this.truth.comparison);
-    if (this.report !== undefined) showFindings(this.report, (lesion) => this.tour.start(lesion));
+    if (this.report !== undefined) showFindings(this.report, { ...this.edits, goTo: (lesion) => this.tour.start(lesion) });
   }
 }

@@ -61,10 +61,40 @@ export interface NamedBytes {
 /** One tile's result, kept by the page so that a new case Worker can go on from it. */
 export type Tile = [index: number, bytes: Bytes];
 
-export interface Job {
+/** A file with its path in the folder that it came from. A Blob goes to a Worker by reference. */
+export interface NamedFile {
   name: string;
   file: Blob;
+}
+
+export interface Job {
+  name: string;
+  files: NamedFile[];
+  /** The DICOM series to take; where none is named and there are several, the Worker asks. */
+  series: string | undefined;
+  /** Whether the viewer can't read the files by itself, so that the Worker hands over what is to be seen. */
+  show: boolean;
   options: Options;
+}
+
+/** A grey picture, row by row. */
+export interface Thumbnail {
+  width: number;
+  height: number;
+  pixels: number[];
+}
+
+/** A stack of slices that belong together. */
+export interface SeriesInfo {
+  uid: string;
+  description: string;
+  modality: string;
+  slices: number;
+  thickness_mm: number | null;
+  kernel: string;
+  rows: number;
+  columns: number;
+  thumbnail: Thumbnail | null;
 }
 
 export interface Demo {
@@ -89,6 +119,8 @@ export type FromAny =
 export type ToCase =
   | { type: 'demo'; module: WebAssembly.Module; demo: Demo }
   | { type: 'open'; module: WebAssembly.Module; manifest: Bytes; job: Job }
+  /** The answer to `series`. */
+  | { type: 'choose'; series: string }
   | { type: 'input'; index: number }
   | { type: 'merge'; tile: Tile }
   | { type: 'finish'; device: string };
@@ -98,7 +130,11 @@ export type FromCase =
   | { type: 'demo'; file: NamedBytes }
   /** Said before the file is opened, and again if it was not what it looked like. */
   | { type: 'needs'; files: string[] }
+  /** There are several: which is it to be? */
+  | { type: 'series'; series: SeriesInfo[] }
   | { type: 'info'; info: ScanInfo }
+  /** A file that the viewer reads: NIfTI on the scan's own axes, or PNG. */
+  | { type: 'shown'; file: Bytes }
   | { type: 'prepare'; fraction: number }
   | { type: 'plan'; labels: string[] }
   /** `work` is what the engine has to do with the input, opaque to the page. */
@@ -122,6 +158,33 @@ export type FromCompute =
   /** The file is not what the manifest promises. */
   | { type: 'unfit'; file: string; message: string }
   | { type: 'tile'; tile: Tile };
+
+/** A lesion by its place, from 0, in the list of its network. */
+export interface Removal {
+  network: 'normnet' | 'infnet';
+  listed: number;
+}
+
+export type ToCorrect =
+  /** `made` is what the analysis gave; `removals` what an earlier Worker had taken from it. */
+  | {
+      type: 'open';
+      module: WebAssembly.Module;
+      name: string;
+      files: NamedFile[];
+      series: string | undefined;
+      made: NamedBytes[];
+      removals: Removal[];
+    }
+  | ({ type: 'remove' } & Removal)
+  | { type: 'undo' };
+
+export type FromCorrect =
+  | FromAny
+  | { type: 'opened' }
+  /** The report and those of the files that can change. */
+  | { type: 'corrected'; report: string; files: NamedBytes[] }
+  | { type: 'failed'; message: string };
 
 /** Of how many voxels along each of the file's axes one is shown. */
 export type Steps = [number, number, number];

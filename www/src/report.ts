@@ -58,6 +58,8 @@ export interface Report {
   infnet: Lesions | null;
   agreement_dice: number | null;
   hu_histogram: { start_hu: number; bin_hu: number; right: HuCounts; left: HuCounts };
+  /** Lesions that a person took away; absent where none was. */
+  removed?: { network: 'normnet' | 'infnet'; lesion: Lesion }[];
   masks: { name: string; labels: Record<string, string> }[];
 }
 

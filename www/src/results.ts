@@ -3,17 +3,24 @@ import { histogram } from './chart.ts';
 import { byId, make } from './dom.ts';
 import { fixed, number, whole } from './format.ts';
 import type { Areas } from './picture.ts';
-import type { Warning } from './protocol.ts';
+import type { Removal, Warning } from './protocol.ts';
 import type { Affected, Amount, Lesion, Lesions, LungFindings, Report } from './report.ts';
 import { TEXT } from './strings.ts';
 import { scores, type Comparison } from './truth.ts';
 
 type Network = 'normnet' | 'infnet';
-export type GoTo = (lesion: Lesion) => void;
+
+/** What can be done with the lesions of the list. */
+export interface LesionActions {
+  goTo(lesion: Lesion): void;
+  remove(removal: Removal): void;
+  /** Brings back what was removed last. */
+  undo(): void;
+}
 
 const NETWORKS: Network[] = ['normnet', 'infnet'];
 /** What `hideFindings` empties. */
-const PARTS = ['warnings', 'headlines', 'measures', 'truth', 'lesions', 'thirds', 'histogram'];
+const PARTS = ['warnings', 'edited', 'headlines', 'measures', 'truth', 'lesions', 'thirds', 'histogram'];
 /** Lesions listed before the rest is asked for. */
 const FIRST_LESIONS = 6;
 
@@ -24,14 +31,15 @@ export function showWarnings(warnings: Warning[]): void {
   );
 }
 
-export function showFindings(report: Report, goTo: GoTo): void {
+export function showFindings(report: Report, actions: LesionActions): void {
   byId('results').hidden = false;
   byId('details').hidden = false;
   showWarnings(report.warnings);
+  byId('edited').replaceChildren(...edited(report.removed?.length ?? 0, actions));
   byId('headlines').replaceChildren(...headlines(report));
   byId('measures').replaceChildren(...measures(report));
   byId('thirds').replaceChildren(...thirds(report));
-  byId('lesions').replaceChildren(...lesionSections(report, goTo));
+  byId('lesions').replaceChildren(...lesionSections(report, actions));
   byId('histogram').replaceChildren(histogram(report.hu_histogram));
 }
 
@@ -73,6 +81,14 @@ export function hideFindings(): void {
   byId('results').hidden = true;
   byId('details').hidden = true;
   for (const id of PARTS) byId(id).replaceChildren();
+}
+
+/** Says that a person has had a hand in the result, on paper too. */
+function edited(removed: number, { undo }: LesionActions): HTMLElement[] {
+  if (removed === 0) return [];
+  const button = make('button', { type: 'button', class: 'small', id: 'undo' }, [TEXT.undo]);
+  button.addEventListener('click', undo);
+  return [make('p', {}, [TEXT.edited(removed)]), button];
 }
 
 function headlines(report: Report): HTMLElement[] {
@@ -131,19 +147,19 @@ function thirds(report: Report): HTMLElement[] {
   ];
 }
 
-function lesionSections(report: Report, goTo: GoTo): HTMLElement[] {
+function lesionSections(report: Report, actions: LesionActions): HTMLElement[] {
   let before = 0;
   return NETWORKS.flatMap((network) => {
     const lesions = report[network];
     if (lesions === null) return [];
-    const section = lesionSection(network, lesions, before, goTo);
+    const section = lesionSection(network, lesions, before, actions);
     before += lesions.listed.length;
     return section;
   });
 }
 
 /** `before` are the lesions of the tables above. */
-function lesionSection(network: Network, lesions: Lesions, before: number, goTo: GoTo): HTMLElement[] {
+function lesionSection(network: Network, lesions: Lesions, before: number, actions: LesionActions): HTMLElement[] {
   const title = make('h3', {}, [TEXT.lesionsTitle(TEXT.networks[network], lesions.listed.length)]);
   const smaller =
     lesions.smaller === 0
@@ -151,8 +167,9 @@ function lesionSection(network: Network, lesions: Lesions, before: number, goTo:
       : [make('p', { class: 'quiet remark' }, [TEXT.smaller(lesions.smaller, number(lesions.smaller_ml))])];
   if (lesions.listed.length === 0) return [title, make('p', { class: 'quiet remark' }, [TEXT.noLesions]), ...smaller];
 
-  const rows = lesions.listed.map((lesion, i) => lesionRow(network, lesion, i + 1, before + i, goTo));
-  const columns = [TEXT.lesionColumns.number, TEXT.lesionColumns.side, TEXT.lesionColumns.slices, TEXT.lesionColumns.hu, TEXT.lesionColumns.ml];
+  const rows = lesions.listed.map((lesion, i) => lesionRow({ network, listed: i }, lesion, before + i, actions));
+  const { number: place, side, slices, hu, ml } = TEXT.lesionColumns;
+  const columns = [place, side, slices, hu, ml, ''];
   const list = table('lesions', columns, rows.slice(0, FIRST_LESIONS));
   const rest = rows.slice(FIRST_LESIONS);
   if (rest.length === 0) return [title, list, ...smaller];
@@ -165,10 +182,19 @@ function lesionSection(network: Network, lesions: Lesions, before: number, goTo:
   return [title, list, more, ...smaller];
 }
 
-function lesionRow(network: Network, lesion: Lesion, place: number, stop: number, goTo: GoTo): HTMLElement {
+function lesionRow(which: Removal, lesion: Lesion, stop: number, { goTo, remove }: LesionActions): HTMLElement {
+  const { network } = which;
+  const place = which.listed + 1;
   const key = lesion.class === 'ground-glass' ? 'ggo' : (lesion.class ?? network);
   const label = TEXT.goTo(TEXT.networks[network], place);
   const go = make('button', { type: 'button', class: 'link', title: label, 'aria-label': label }, [keyOf(key), String(place)]);
+  const removeLabel = TEXT.removeLesion(TEXT.networks[network], place);
+  const away = make('button', { type: 'button', class: 'link remove', title: removeLabel, 'aria-label': removeLabel }, ['×']);
+  away.addEventListener('click', (event) => {
+    // The row would go there.
+    event.stopPropagation();
+    remove(which);
+  });
   const [first, last] = lesion.slices;
   const row = make('tr', { 'data-stop': String(stop) }, [
     make('td', {}, [go]),
@@ -176,6 +202,7 @@ function lesionRow(network: Network, lesion: Lesion, place: number, stop: number
     make('td', {}, [first === last ? whole(first + 1) : `${whole(first + 1)}–${whole(last + 1)}`]),
     make('td', {}, [whole(lesion.mean_hu)]),
     make('td', {}, [number(lesion.ml)]),
+    make('td', {}, [away]),
   ]);
   // The whole row is a target for the pointer; the button is the one for keys.
   row.addEventListener('click', () => goTo(lesion));

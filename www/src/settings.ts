@@ -4,6 +4,9 @@ import type { Demo, DeviceChoice, EngineSettings, Options } from './protocol.ts'
 /** The demo case: the same for everybody, and for the command line's phantom with these numbers. */
 const DEMO = { seed: 4, lesions: 6 };
 
+/** The piece that the self-test computes tiles of: with lungs and a lesion, and quickly made. */
+export const TEST_PIECE: Demo = { ...DEMO, pieceMm: 40 };
+
 export interface Asked {
   device: DeviceChoice;
   maxBufferMb: number;

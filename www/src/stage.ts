@@ -9,11 +9,11 @@ import { onLanguage, TEXT } from './strings.ts';
 import { ViewWorker } from './view-worker.ts';
 import type { Comparison } from './truth.ts';
 import type { Viewer } from './viewer.ts';
-import type { FirstSlice, NamedBytes, ShownScan, View, Visible } from './protocol.ts';
+import type { FirstSlice, NamedBytes, NamedFile, ShownScan, View, Visible } from './protocol.ts';
 
 const PAINT_MS = 200;
 
-export type Shown = 'volume' | 'picture' | 'nothing';
+type Shown = 'volume' | 'picture' | 'nothing';
 
 export class Stage {
   readonly controls = new Controls(() => this.loaded);
@@ -22,6 +22,7 @@ export class Stage {
   private loaded: Viewer | undefined;
   private worker: ViewWorker | undefined;
   private scan: Pick<ShownScan, 'dims' | 'steps'> | undefined;
+  private shows: Shown = 'nothing';
   private info: Text = () => '';
   private said: Text = () => '';
   /** Counts the files: what belongs to an earlier one comes too late. */
@@ -38,43 +39,63 @@ export class Stage {
     return this.loaded;
   }
 
+  get showsNothing(): boolean {
+    return this.shows === 'nothing';
+  }
+
   get showsVolume(): boolean {
     return this.scan !== undefined && this.loaded !== undefined;
   }
 
-  /** Shows the file at once, long before it is analysed; says what could be shown. */
-  async show(name: string, file: Blob): Promise<Shown> {
+  /** Makes room for a scan, whose picture is still to come. */
+  begin(name: string): void {
     this.turn += 1;
-    const { turn } = this;
     this.worker?.end();
     this.worker = undefined;
     this.scan = undefined;
-    const isPicture = looksLikePicture(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
-    if (turn !== this.turn) return 'nothing';
-    this.reveal(name, isPicture);
-    if (isPicture) {
-      await this.picture.show(file);
-      return 'picture';
-    }
-    return this.showVolume(file, turn);
+    this.shows = 'nothing';
+    this.loaded?.clear();
+    byId('drop').hidden = true;
+    byId('scan').hidden = false;
+    byId('file-name').textContent = name;
+    this.controls.begin(undefined);
+    this.setInfo(() => '');
+    this.note(() => '');
+    this.reveal(false);
   }
 
-  private async showVolume(file: Blob, turn: number): Promise<Shown> {
+  /** Shows a NIfTI file or a picture. */
+  async show(file: Blob): Promise<void> {
+    const { turn } = this;
+    const isPicture = looksLikePicture(new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer()));
+    if (turn !== this.turn) return;
+    this.reveal(isPicture);
+    if (isPicture) {
+      await this.picture.show(file);
+      this.shows = 'picture';
+    } else await this.showVolume(file, turn);
+  }
+
+  /** There will be nothing to see of this scan. */
+  giveUp(): void {
+    if (this.shows === 'nothing' && this.said() === '') this.note(() => TEXT.cantShow);
+  }
+
+  private async showVolume(file: Blob, turn: number): Promise<void> {
     const viewer = await this.ensureViewer();
     await this.ready;
-    if (turn !== this.turn) return 'nothing';
+    if (turn !== this.turn) return;
     if (viewer === undefined) {
       this.note(() => TEXT.noViewer);
-      return 'nothing';
+      return;
     }
     this.worker = new ViewWorker((slice) => this.showFirst(slice));
     const scan = await this.worker.scan(file, viewer.budget).catch(() => undefined);
-    if (turn !== this.turn) return 'nothing';
+    if (turn !== this.turn) return;
     if (scan === undefined) {
       // What is wrong with the file the engine says, which reads it with more care.
-      viewer.clear();
-      this.note(() => TEXT.cantShow);
-      return 'nothing';
+      this.giveUp();
+      return;
     }
     this.scan = scan;
     this.showInfo();
@@ -83,7 +104,7 @@ export class Stage {
     await viewer.show(scan.file, (order) => this.controls.begin(axialSlices(scan.dims, scan.steps, order)));
     byId('first').hidden = true;
     this.note(() => '');
-    return 'volume';
+    this.shows = 'volume';
   }
 
   /** The middle slice lies over the viewer until that has the whole scan. */
@@ -113,10 +134,10 @@ export class Stage {
   }
 
   /** Which of these files is the scan, and which a mask of its lesions. */
-  async sort(files: File[]): Promise<{ scan: File | undefined; truth: File | undefined }> {
+  async sort(files: NamedFile[]): Promise<{ scan: NamedFile | undefined; truth: NamedFile | undefined }> {
     await this.ready;
     const worker = new ViewWorker();
-    const are = await Promise.all(files.map((file) => worker.isMask(file).catch(() => false)));
+    const are = await Promise.all(files.map(({ file }) => worker.isMask(file).catch(() => false)));
     worker.end();
     const truth = files.find((_, i) => are[i]);
     return { truth, scan: files.find((file) => file !== truth) };
@@ -167,16 +188,11 @@ export class Stage {
     return this.loaded;
   }
 
-  private reveal(name: string, picture: boolean): void {
-    byId('drop').hidden = true;
-    byId('scan').hidden = false;
+  private reveal(picture: boolean): void {
     byId('volume-box').hidden = picture;
     byId('picture-box').hidden = !picture;
     byId('scan-controls').hidden = picture;
-    byId('file-name').textContent = name;
     byId('first').hidden = true;
-    this.controls.begin(undefined);
-    this.setInfo(() => '');
   }
 
   private note(text: Text): void {

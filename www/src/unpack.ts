@@ -38,6 +38,24 @@ export async function gunzipScan(file: Blob, early: (raw: Bytes, layout: Layout)
   return raw.subarray(0, length);
 }
 
+/** The first bytes of the file, unpacked if they are packed: enough for a header. */
+export async function beginning(file: Blob): Promise<Bytes> {
+  if (!(await isPacked(file))) return new Uint8Array(await file.slice(0, HEAD_BYTES).arrayBuffer());
+  const reader = unpacked(file).getReader();
+  let head = new Uint8Array();
+  while (head.length < HEAD_BYTES) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    head = Uint8Array.from([...head, ...value.subarray(0, HEAD_BYTES)]);
+  }
+  // The rest is not wanted; that the file ends too early is for those to say who read it whole.
+  void reader.cancel().catch(() => undefined);
+  return head;
+}
+
+/** A header and what tells whether extensions follow. */
+const HEAD_BYTES = HEADER_BYTES + 4;
+
 /** A header may promise anything. */
 const MOST_BYTES = 1e9;
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::instance::{self, Found, Instance};
 use super::stack::Slice;
+use super::thumbnail::Thumbnail;
 use crate::io::sniff::{self, Kind};
 use crate::io::{File, IoError, Limits};
 
@@ -33,6 +34,8 @@ pub struct Series {
     pub rows: usize,
     /// Columns of a slice.
     pub columns: usize,
+    /// A slice from the middle, made small; absent if it cannot be decoded.
+    pub thumbnail: Option<Thumbnail>,
 }
 
 /// The slices of a stack, as numbers of instance and frame.
@@ -203,5 +206,6 @@ fn describe(instance: &Instance) -> Series {
         kernel: about.kernel.clone(),
         rows: instance.format.rows,
         columns: instance.format.columns,
+        thumbnail: None,
     }
 }

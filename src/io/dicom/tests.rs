@@ -284,6 +284,12 @@ fn series_are_told_apart() {
         (Some(1.25), "B70f")
     );
     assert_eq!(found[1].description, "Thorax [31m1.0 B70f");
+    let small = found[1].thumbnail.as_ref().unwrap();
+    assert_eq!((small.width, small.height), (5, 4));
+    // Of 7 slices the fourth, whatever the order of the files; -600 HU is the window's middle.
+    let grey = |hu: i16| ((f32::from(hu) + 1350.0) / 1500.0 * 255.0) as u8;
+    let expected: Vec<u8> = thin.slice(3).iter().map(|&hu| grey(hu)).collect();
+    assert_eq!(small.pixels, expected);
 
     let scan = opened(&files).unwrap();
     assert_same(&scan.hu, &thin, 1e-9);

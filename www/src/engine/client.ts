@@ -10,8 +10,8 @@ import { Run } from './run.ts';
 import { Weights } from './weights.ts';
 
 export class EngineClient {
+  readonly weights: Weights;
   private readonly crew: Crew;
-  private readonly weights: Weights;
   private task: { end(): void } | undefined;
   private run: Run | undefined;
   private deviceKnown = false;
@@ -85,6 +85,11 @@ export class EngineClient {
     const run: Run = new Run(job, this.crew, this.weights, (event) => this.settle(run, event), this.ready);
     this.task = run;
     this.run = run;
+  }
+
+  /** Which series the running analysis is to take, when it has asked. */
+  choose(series: string): void {
+    this.run?.choose(series);
   }
 
   /** Ends the running task and all Workers at once. Workers that only wait for a task stay. */

@@ -26,3 +26,20 @@ export function adapterName(info: GPUAdapterInfo): string {
   const parts = [info.description, info.vendor, info.architecture, info.device].filter((part) => part !== '');
   return [...new Set(parts)].join(' ') || 'unnamed adapter';
 }
+
+/** What decides which tensors a GPU can hold, as the browser tells it; nothing where it offers none. */
+export async function adapterFacts(gpu: GPU | undefined): Promise<{ name: string; limits: [name: string, value: number][] } | undefined> {
+  const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
+  if (adapter === null || adapter === undefined) return undefined;
+  const limits = LIMITS.map((name): [string, number] => [name, adapter.limits[name]]);
+  return { name: adapterName(adapter.info), limits };
+}
+
+const LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupsPerDimension',
+] as const;

@@ -1,5 +1,5 @@
 /** What the page hears of the engine. */
-import type { CpuReason, DeviceInfo, NamedBytes, ScanInfo, Stage } from '../protocol.ts';
+import type { Bytes, CpuReason, DeviceInfo, NamedBytes, ScanInfo, SeriesInfo, Stage } from '../protocol.ts';
 import type { Recovery } from './ladder.ts';
 
 export interface OpenedDevice extends DeviceInfo {
@@ -13,7 +13,10 @@ export type EngineEvent =
   | { type: 'demo'; file: NamedBytes }
   /** The case Worker reads the file. */
   | { type: 'reading' }
+  /** The engine waits until one is chosen. */
+  | { type: 'series'; series: SeriesInfo[] }
   | { type: 'info'; info: ScanInfo }
+  | { type: 'shown'; file: Bytes }
   | { type: 'weights'; done: number; total: number; cached: boolean }
   | { type: 'prepare'; fraction: number }
   /** `done` are the tiles kept from before a restart. */

@@ -20,6 +20,8 @@ export class Run implements Omit<CrewEvents, 'device'> {
   /** The present case Worker has its tiles and takes results. */
   private planned = false;
   private finishing = false;
+  /** What a new case Worker is told; it need not ask or show again what was answered and shown. */
+  private readonly job: Job;
 
   constructor(
     job: Job,
@@ -28,6 +30,7 @@ export class Run implements Omit<CrewEvents, 'device'> {
     private readonly emit: (event: EngineEvent) => void,
     ready: Promise<void>,
   ) {
+    this.job = { ...job };
     this.supply = new Supply(weights, crew, {
       progress: (done, total, cached) => emit({ type: 'weights', done, total, cached }),
       failed: (message) => emit({ type: 'failed', stage: 'weights', message }),
@@ -35,7 +38,7 @@ export class Run implements Omit<CrewEvents, 'device'> {
     this.caseWorker = new CaseWorker(
       async (module) => {
         const manifest = await this.readManifest();
-        return manifest && { type: 'open', module, manifest: manifest.bytes, job };
+        return manifest && { type: 'open', module, manifest: manifest.bytes, job: this.job };
       },
       {
         message: (message) => this.receive(message),
@@ -52,6 +55,12 @@ export class Run implements Omit<CrewEvents, 'device'> {
   end(): void {
     this.caseWorker.end();
     this.supply.end();
+  }
+
+  /** Answers the question which series it is to be. */
+  choose(series: string): void {
+    this.job.series = series;
+    this.caseWorker.post({ type: 'choose', series });
   }
 
   loaded(file: string): void {
@@ -103,6 +112,11 @@ export class Run implements Omit<CrewEvents, 'device'> {
       case 'input':
         this.send(message.index, message.work, message.input);
         return;
+      case 'shown':
+        this.job.show = false;
+        this.emit(message);
+        return;
+      case 'series':
       case 'info':
       case 'prepare':
       case 'result':

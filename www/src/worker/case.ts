@@ -1,10 +1,14 @@
 /** The case Worker: it holds one scan, hands out the inputs of its tiles and merges their results. No network runs here. */
-import { Analysis, needs, phantom } from '../../pkg/pleura.js';
-import type { Bytes, Demo, FromCase, Job, NamedBytes, ScanInfo, Stage, ToCase } from '../protocol.ts';
-import { looksLikePicture } from '../sniff.ts';
+import { Analysis, needs, phantom, series } from '../../pkg/pleura.js';
+import type { Bytes, Demo, FromCase, Job, NamedBytes, ScanInfo, SeriesInfo, Stage, ToCase } from '../protocol.ts';
+import { choices } from '../series-choices.ts';
+import { HEAD_BYTES, looksLikePicture, looksLikeZip } from '../sniff.ts';
+import { readFiles, type Contents } from './files.ts';
 import { instantiate, listen, own, scope, text } from './scope.ts';
 
 let opened: Analysis | undefined;
+/** Read, and waiting for the choice of a series. */
+let waiting: { job: Job; manifest: Bytes; contents: Contents } | undefined;
 
 listen<ToCase>(async (message) => {
   switch (message.type) {
@@ -14,7 +18,10 @@ listen<ToCase>(async (message) => {
       return;
     case 'open':
       await instantiate(message.module);
-      open(message.job, message.manifest, new Uint8Array(await message.job.file.arrayBuffer()));
+      await begin(message.job, message.manifest);
+      return;
+    case 'choose':
+      if (waiting !== undefined) open({ ...waiting.job, series: message.series }, waiting.manifest, waiting.contents);
       return;
     case 'input': {
       const work = analysis().tile(message.index);
@@ -60,19 +67,51 @@ function makeDemo(demo: Demo): void {
   post({ type: 'demo', file: { name: 'phantom.nii.gz', bytes } }, [bytes.buffer]);
 }
 
-/** Opens the file and finds the lungs. What the compute Workers need is said first, so that they load meanwhile. */
-function open(job: Job, manifest: Bytes, bytes: Uint8Array): void {
-  const options = JSON.stringify(job.options);
-  const say = (image: boolean): boolean =>
-    attempt('weights', () => post({ type: 'needs', files: JSON.parse(needs(manifest, options, image)) as string[] }));
+/** Reads the files, and asks which series is meant where there are several. */
+async function begin(job: Job, manifest: Bytes): Promise<void> {
+  const picture = job.files.length === 1 && looksLikePicture(await headOf(job));
+  // What the compute Workers need is said first, so that they load meanwhile.
+  if (!say(job, manifest, picture)) return;
+  let contents: Contents;
+  try {
+    contents = await readFiles(job.files);
+  } catch (error) {
+    post({ type: 'failed', stage: 'open', message: text(error) });
+    return;
+  }
+  let found: SeriesInfo[] = [];
+  // The engine takes the files' bytes into its memory to look at them: only where there may be a choice.
+  const several = contents.names.length > 1 || contents.bytes.some(looksLikeZip);
+  const look = (): void => {
+    found = choices(JSON.parse(series(job.name, contents.names, contents.bytes)) as SeriesInfo[]);
+  };
+  if (several && job.series === undefined && !attempt('open', look)) return;
+  if (found.length > 1) {
+    waiting = { job, manifest, contents };
+    post({ type: 'series', series: found });
+  } else open(job, manifest, contents);
+}
 
-  const likely = looksLikePicture(bytes);
-  if (!say(likely)) return;
-  if (!attempt('open', () => (opened = Analysis.open(job.name, bytes, options)))) return;
+async function headOf(job: Job): Promise<Uint8Array> {
+  return new Uint8Array((await job.files[0]?.file.slice(0, HEAD_BYTES).arrayBuffer()) ?? []);
+}
+
+function say(job: Job, manifest: Bytes, image: boolean): boolean {
+  const options = JSON.stringify(job.options);
+  return attempt('weights', () => post({ type: 'needs', files: JSON.parse(needs(manifest, options, image)) as string[] }));
+}
+
+/** Opens the scan and finds the lungs. */
+function open(job: Job, manifest: Bytes, { names, bytes }: Contents): void {
+  waiting = undefined;
+  const likely = bytes.length === 1 && bytes.every(looksLikePicture);
+  const options = JSON.stringify(job.options);
+  if (!attempt('open', () => (opened = Analysis.open_files(job.name, names, bytes, job.series, options)))) return;
   const info = JSON.parse(analysis().info()) as ScanInfo;
   post({ type: 'info', info });
+  if (job.show && !attempt('open', show)) return;
   const image = info.kind === 'image';
-  if (image !== likely && !say(image)) return;
+  if (image !== likely && !say(job, manifest, image)) return;
 
   const prepared = attempt('prepare', () => {
     post({ type: 'prepare', fraction: 0 });
@@ -81,6 +120,11 @@ function open(job: Job, manifest: Bytes, bytes: Uint8Array): void {
   if (!prepared) return;
   const labels = Array.from({ length: analysis().tile_count() }, (_, i) => analysis().tile_label(i));
   post({ type: 'plan', labels });
+}
+
+function show(): void {
+  const file = own(analysis().shown());
+  post({ type: 'shown', file }, [file.buffer]);
 }
 
 function finish(device: string): void {

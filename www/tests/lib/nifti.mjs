@@ -1,16 +1,27 @@
-// Enough of NIfTI-1 to compare masks: uint8, little endian, gzip or not.
+// Enough of NIfTI-1 to compare masks and to rewrite scans: uint8 and int16, little endian, gzip or not.
 import { gunzipSync } from 'node:zlib';
 
 const DT_UINT8 = 2;
+const DT_INT16 = 4;
+
+function open(bytes, datatype) {
+  const raw = bytes[0] === 0x1f ? gunzipSync(bytes) : bytes;
+  if (raw.readInt32LE(0) !== 348 || raw.readInt16LE(70) !== datatype) throw new Error(`not a NIfTI-1 file of type ${datatype}`);
+  const dims = [raw.readInt16LE(42), raw.readInt16LE(44), raw.readInt16LE(46)];
+  const affine = [280, 296, 312].map((at) => [0, 4, 8, 12].map((step) => raw.readFloatLE(at + step)));
+  const offset = raw.readFloatLE(108);
+  return { raw, dims, affine, offset, voxels: dims[0] * dims[1] * dims[2] };
+}
 
 export function readMask(bytes) {
-  const raw = bytes[0] === 0x1f ? gunzipSync(bytes) : bytes;
-  if (raw.readInt32LE(0) !== 348 || raw.readInt16LE(70) !== DT_UINT8) throw new Error('not a uint8 NIfTI-1 file');
-  const dims = [raw.readInt16LE(42), raw.readInt16LE(44), raw.readInt16LE(46)];
-  const offset = raw.readFloatLE(108);
-  const labels = raw.subarray(offset, offset + dims[0] * dims[1] * dims[2]);
-  const affine = [280, 296, 312].map((at) => [0, 4, 8, 12].map((step) => raw.readFloatLE(at + step)));
+  const { raw, dims, affine, offset, voxels } = open(bytes, DT_UINT8);
+  const labels = raw.subarray(offset, offset + voxels);
   return { dims, affine, labels, qform: raw.readInt16LE(252), sform: raw.readInt16LE(254) };
+}
+
+export function readScan(bytes) {
+  const { raw, dims, affine, offset, voxels } = open(bytes, DT_INT16);
+  return { dims, affine, hu: Int16Array.from({ length: voxels }, (_, i) => raw.readInt16LE(offset + 2 * i)) };
 }
 
 /** Voxels that are not 0. */

@@ -60,12 +60,18 @@ test('scores count voxels', () => {
 test('the lesion table is CSV that any program reads', () => {
   const lesion = { ml: 1.25, side: 'left', slices: [3, 7], centroid_mm: [-60.5, 10, 99], mean_hu: -421.5, class: 'ground-glass' };
   const list = (listed) => ({ listed, smaller: 0, smaller_ml: 0 });
-  const csv = lesionCsv({ normnet: list([{ ...lesion, class: null }]), infnet: list([lesion]) });
-  assert.deepEqual(csv.split('\r\n').slice(1), [
-    'normnet,1,,left,4,8,-60.5,10,99,-421.5,1.25',
-    'infnet,1,ground-glass,left,4,8,-60.5,10,99,-421.5,1.25',
-    '',
-  ]);
+  const report = { normnet: list([{ ...lesion, class: null }]), infnet: list([lesion, { ...lesion, ml: 0.5 }]) };
+  const rows = (of) => lesionCsv(of).split('\r\n');
+  const present = [
+    'normnet,1,,left,4,8,-60.5,10,99,-421.5,1.25,no',
+    'infnet,1,ground-glass,left,4,8,-60.5,10,99,-421.5,1.25,no',
+    'infnet,2,ground-glass,left,4,8,-60.5,10,99,-421.5,0.5,no',
+  ];
+  assert.deepEqual(rows(report).slice(1), [...present, '']);
+  assert.equal(rows(report)[0].split(',').length, present[0].split(',').length);
+  // What a person took away stands behind the rest, and has no number.
+  const removed = [{ network: 'infnet', lesion: { ...lesion, ml: 7 } }];
+  assert.deepEqual(rows({ ...report, removed }).slice(1), [...present, 'infnet,,ground-glass,left,4,8,-60.5,10,99,-421.5,7,yes', '']);
 });
 
 test('marks lie on the ruler as the slices in the chest', () => {
