@@ -7,6 +7,8 @@ export interface Options {
   normnet: 'paper' | 'best';
   infnet: 'semi' | 'labelled';
   precision: 'int8' | 'f32';
+  /** What draws the lungs; the engine's default is the network. */
+  lungs?: 'network' | 'threshold';
 }
 
 /** `auto` takes the GPU where there is a real one, `gpu` insists, `cpu` leaves it alone. */
@@ -121,6 +123,8 @@ export type ToCase =
   | { type: 'open'; module: WebAssembly.Module; manifest: Bytes; job: Job }
   /** The answer to `series`. */
   | { type: 'choose'; series: string }
+  /** The weights that `lungs` asked for. */
+  | { type: 'lungs'; file: string; blob: Blob }
   | { type: 'input'; index: number }
   | { type: 'merge'; tile: Tile }
   | { type: 'finish'; device: string };
@@ -135,6 +139,11 @@ export type FromCase =
   | { type: 'info'; info: ScanInfo }
   /** A file that the viewer reads: NIfTI on the scan's own axes, or PNG. */
   | { type: 'shown'; file: Bytes }
+  /** This weight file is needed before the lungs can be drawn. */
+  | { type: 'lungs'; file: string }
+  /** It was what the manifest promises, or it was not. */
+  | { type: 'lungs-loaded' }
+  | { type: 'lungs-unfit'; message: string }
   | { type: 'prepare'; fraction: number }
   | { type: 'plan'; labels: string[] }
   /** `work` is what the engine has to do with the input, opaque to the page. */

@@ -2,7 +2,7 @@
  * "Does it work here?": a tile of each network, of the demo case, on the device that an analysis would take and on the CPU. Both are
  * Workers of their own, so that nothing of an earlier analysis is in the way.
  */
-import type { Bytes, Demo, DeviceInfo, EngineSettings, FromAny, FromCase, Options } from '../protocol.ts';
+import type { Bytes, Demo, DeviceInfo, EngineSettings, FromAny, FromCase, Job, Options } from '../protocol.ts';
 import { CaseWorker } from './case-worker.ts';
 import { compare, type Agreement, type Network } from './compare.ts';
 import { probe, type Probe } from './device.ts';
@@ -112,7 +112,9 @@ export class Check {
   private async open(maker: CaseWorker, { name, bytes }: { name: string; bytes: Bytes }, options: Options): Promise<void> {
     const [module, manifest] = await Promise.all([engineModule(), this.weights.manifest()]);
     const files = [{ name, file: new Blob([bytes]) }];
-    maker.post({ type: 'open', module, manifest: manifest.bytes, job: { name, files, series: undefined, show: false, options } });
+    // The lung network runs on the CPU wherever the others do: there is nothing to compare.
+    const job: Job = { name, files, series: undefined, show: false, options: { ...options, lungs: 'threshold' } };
+    maker.post({ type: 'open', module, manifest: manifest.bytes, job });
   }
 
   private async stock(needed: string[]): Promise<Stock> {

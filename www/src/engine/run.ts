@@ -7,6 +7,7 @@ import { CaseWorker } from './case-worker.ts';
 import type { Crew, CrewEvents } from './crew.ts';
 import { messageOf, type EngineEvent } from './events.ts';
 import type { Recovery } from './ladder.ts';
+import { LungWeights } from './lungs.ts';
 import { Scheduler } from './scheduler.ts';
 import { Supply } from './supply.ts';
 import type { Manifest, Weight, Weights } from './weights.ts';
@@ -15,11 +16,13 @@ export class Run implements Omit<CrewEvents, 'device'> {
   private readonly kept = new Map<number, Bytes>();
   private readonly scheduler = new Scheduler();
   private readonly supply: Supply;
+  private readonly lungs: LungWeights;
   private readonly caseWorker: CaseWorker;
   private manifest: Manifest | undefined;
   /** The present case Worker has its tiles and takes results. */
   private planned = false;
   private finishing = false;
+  private ended = false;
   /** What a new case Worker is told; it need not ask or show again what was answered and shown. */
   private readonly job: Job;
 
@@ -35,6 +38,7 @@ export class Run implements Omit<CrewEvents, 'device'> {
       progress: (done, total, cached) => emit({ type: 'weights', done, total, cached }),
       failed: (message) => emit({ type: 'failed', stage: 'weights', message }),
     });
+    this.lungs = new LungWeights(weights, (message) => this.caseWorker.post(message));
     this.caseWorker = new CaseWorker(
       async (module) => {
         const manifest = await this.readManifest();
@@ -53,8 +57,10 @@ export class Run implements Omit<CrewEvents, 'device'> {
 
   /** Ends the run's own Worker; the compute Workers are the crew's. */
   end(): void {
+    this.ended = true;
     this.caseWorker.end();
     this.supply.end();
+    this.lungs.end();
   }
 
   /** Answers the question which series it is to be. */
@@ -106,6 +112,15 @@ export class Run implements Omit<CrewEvents, 'device'> {
         this.emit({ type: 'reading' });
         if (this.manifest !== undefined) this.supply.need(this.manifest, message.files);
         return;
+      case 'lungs':
+        this.bring((manifest) => this.lungs.need(manifest, message.file));
+        return;
+      case 'lungs-loaded':
+        this.lungs.verified();
+        return;
+      case 'lungs-unfit':
+        this.bring((manifest) => this.lungs.refused(manifest, message.message));
+        return;
       case 'plan':
         this.plan(message.labels);
         return;
@@ -126,6 +141,14 @@ export class Run implements Omit<CrewEvents, 'device'> {
       case 'demo':
         return;
     }
+  }
+
+  /** Brings the lung network's weights to the case Worker. */
+  private bring(work: (manifest: Manifest) => Promise<void>): void {
+    if (this.manifest === undefined) return;
+    work(this.manifest).catch((error: unknown) => {
+      if (!this.ended) this.emit({ type: 'failed', stage: 'weights', message: messageOf(error) });
+    });
   }
 
   private plan(labels: string[]): void {

@@ -1,5 +1,5 @@
 /** The case Worker: it holds one scan, hands out the inputs of its tiles and merges their results. No network runs here. */
-import { Analysis, needs, phantom, series } from '../../pkg/pleura.js';
+import { Analysis, lung_weights, needs, phantom, series } from '../../pkg/pleura.js';
 import type { Bytes, Demo, FromCase, Job, NamedBytes, ScanInfo, SeriesInfo, Stage, ToCase } from '../protocol.ts';
 import { choices } from '../series-choices.ts';
 import { HEAD_BYTES, looksLikePicture, looksLikeZip } from '../sniff.ts';
@@ -7,6 +7,8 @@ import { readFiles, type Contents } from './files.ts';
 import { instantiate, listen, own, scope, text } from './scope.ts';
 
 let opened: Analysis | undefined;
+/** Opened, and waiting for the lung network's weights. */
+let unprepared: { manifest: Bytes } | undefined;
 /** Read, and waiting for the choice of a series. */
 let waiting: { job: Job; manifest: Bytes; contents: Contents } | undefined;
 
@@ -22,6 +24,9 @@ listen<ToCase>(async (message) => {
       return;
     case 'choose':
       if (waiting !== undefined) open({ ...waiting.job, series: message.series }, waiting.manifest, waiting.contents);
+      return;
+    case 'lungs':
+      if (unprepared !== undefined) take(unprepared.manifest, message.file, new Uint8Array(await message.blob.arrayBuffer()));
       return;
     case 'input': {
       const work = analysis().tile(message.index);
@@ -101,7 +106,7 @@ function say(job: Job, manifest: Bytes, image: boolean): boolean {
   return attempt('weights', () => post({ type: 'needs', files: JSON.parse(needs(manifest, options, image)) as string[] }));
 }
 
-/** Opens the scan and finds the lungs. */
+/** Opens the scan, and asks for the network that draws the lungs if there is one. */
 function open(job: Job, manifest: Bytes, { names, bytes }: Contents): void {
   waiting = undefined;
   const likely = bytes.length === 1 && bytes.every(looksLikePicture);
@@ -113,6 +118,31 @@ function open(job: Job, manifest: Bytes, { names, bytes }: Contents): void {
   const image = info.kind === 'image';
   if (image !== likely && !say(job, manifest, image)) return;
 
+  const file = image ? undefined : lung_weights(manifest, options);
+  if (file === undefined) {
+    prepare(manifest);
+    return;
+  }
+  unprepared = { manifest };
+  post({ type: 'lungs', file });
+}
+
+/** The lung network's weights have come. */
+function take(manifest: Bytes, file: string, bytes: Bytes): void {
+  try {
+    analysis().set_lung_network(manifest, file, bytes);
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) throw error;
+    post({ type: 'lungs-unfit', message: text(error) });
+    return;
+  }
+  unprepared = undefined;
+  post({ type: 'lungs-loaded' });
+  prepare(manifest);
+}
+
+/** Finds the lungs and plans the tiles. */
+function prepare(manifest: Bytes): void {
   const prepared = attempt('prepare', () => {
     post({ type: 'prepare', fraction: 0 });
     analysis().prepare(manifest, (fraction: number) => post({ type: 'prepare', fraction }));
