@@ -36,6 +36,7 @@ export class SelfTest {
     // A closed dialog computes nothing.
     this.dialog.addEventListener('close', () => this.running?.end());
     onLanguage(() => this.write());
+    this.write();
   }
 
   private async run(): Promise<void> {

@@ -24,6 +24,8 @@ export function showNoDevice(): void {
 
 function write(): void {
   byId('device').textContent = text();
+  // The line may be cut where there is little room.
+  byId('device').title = text();
   byId('version').textContent = version === '' ? '' : `${TEXT.title} ${version}`;
 }
 

@@ -6,11 +6,19 @@ import { HEAD_BYTES, looksLikePicture, looksLikeZip } from '../sniff.ts';
 import { readFiles, type Contents } from './files.ts';
 import { instantiate, listen, own, scope, text } from './scope.ts';
 
+interface Read {
+  job: Job;
+  manifest: Bytes;
+  contents: Contents;
+  /** The weights of a picture were asked for, not those of a volume. */
+  picture: boolean;
+}
+
 let opened: Analysis | undefined;
 /** Opened, and waiting for the lung network's weights. */
 let unprepared: { manifest: Bytes } | undefined;
 /** Read, and waiting for the choice of a series. */
-let waiting: { job: Job; manifest: Bytes; contents: Contents } | undefined;
+let waiting: Read | undefined;
 
 listen<ToCase>(async (message) => {
   switch (message.type) {
@@ -23,7 +31,7 @@ listen<ToCase>(async (message) => {
       await begin(message.job, message.manifest);
       return;
     case 'choose':
-      if (waiting !== undefined) open({ ...waiting.job, series: message.series }, waiting.manifest, waiting.contents);
+      if (waiting !== undefined) open({ ...waiting, job: { ...waiting.job, series: message.series } });
       return;
     case 'lungs':
       if (unprepared !== undefined) take(unprepared.manifest, message.file, new Uint8Array(await message.blob.arrayBuffer()));
@@ -92,9 +100,9 @@ async function begin(job: Job, manifest: Bytes): Promise<void> {
   };
   if (several && job.series === undefined && !attempt('open', look)) return;
   if (found.length > 1) {
-    waiting = { job, manifest, contents };
+    waiting = { job, manifest, contents, picture };
     post({ type: 'series', series: found });
-  } else open(job, manifest, contents);
+  } else open({ job, manifest, contents, picture });
 }
 
 async function headOf(job: Job): Promise<Uint8Array> {
@@ -107,18 +115,19 @@ function say(job: Job, manifest: Bytes, image: boolean): boolean {
 }
 
 /** Opens the scan, and asks for the network that draws the lungs if there is one. */
-function open(job: Job, manifest: Bytes, { names, bytes }: Contents): void {
+function open({ job, manifest, contents, picture }: Read): void {
   waiting = undefined;
-  const likely = bytes.length === 1 && bytes.every(looksLikePicture);
+  const { names, bytes } = contents;
   const options = JSON.stringify(job.options);
   if (!attempt('open', () => (opened = Analysis.open_files(job.name, names, bytes, job.series, options)))) return;
   const info = JSON.parse(analysis().info()) as ScanInfo;
   post({ type: 'info', info });
   if (job.show && !attempt('open', show)) return;
   const image = info.kind === 'image';
-  if (image !== likely && !say(job, manifest, image)) return;
+  if (image !== picture && !say(job, manifest, image)) return;
 
-  const file = image ? undefined : lung_weights(manifest, options);
+  let file: string | undefined;
+  if (!image && !attempt('weights', () => (file = lung_weights(manifest, options)))) return;
   if (file === undefined) {
     prepare(manifest);
     return;

@@ -1,5 +1,6 @@
 /** A compute Worker: an engine with its weights. It knows nothing of the scan; tiles come with all that they need. */
 import { Engine, version } from '../../pkg/pleura.js';
+import { adapterFacts } from '../engine/device.ts';
 import type { DeviceInfo, FromCompute, ToCompute } from '../protocol.ts';
 import { instantiate, listen, own, scope, text } from './scope.ts';
 
@@ -42,7 +43,10 @@ async function start(device: 'gpu' | 'cpu', maxBufferMb: number): Promise<void> 
     post({ type: 'refused', message: text(error) });
     return;
   }
-  post({ type: 'ready', version: version(), device: JSON.parse(opened.device()) as DeviceInfo });
+  const info = JSON.parse(opened.device()) as DeviceInfo;
+  // Of a GPU's name the engine learns nothing from the browser.
+  const name = info.kind === 'gpu' ? (await adapterFacts(navigator.gpu))?.name : undefined;
+  post({ type: 'ready', version: version(), device: { ...info, name: name ?? info.name } });
 }
 
 async function load({ manifest, file, blob }: Extract<ToCompute, { type: 'weights' }>): Promise<void> {

@@ -1,6 +1,7 @@
 // "Does it work here?": the test that a person can run of their own device.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { assertAccessible } from '../lib/axe.mjs';
 import { ANALYSIS_MS, SAID_MS, skipReason, useBrowser } from '../lib/browser.mjs';
 import { workersOf } from '../lib/workers.mjs';
 
@@ -51,6 +52,7 @@ describe('the test of the device', { skip: skipReason(), timeout: 2 * ANALYSIS_M
     assert.match(rows[1].cells[2], /%$/);
     assert.match(await page.textContent('#check-device'), /CPU path: as you chose/);
     assert.ok((await page.textContent('#check-adapter')).length > 0);
+    await assertAccessible(page, 'with the test done');
     await page.click('#check button:not([type="button"])');
     await page.waitForTimeout(200);
     assert.equal(workersOf(page, 'case').length, 0);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { assertAccessible } from '../lib/axe.mjs';
 import { ANALYSIS_MS, choose, SAID_MS, saveAll, skipReason, useBrowser, waitForResult } from '../lib/browser.mjs';
 import { dicomSeries } from '../lib/dicom.mjs';
 import { assertSame, masks } from '../lib/masks.mjs';
@@ -46,7 +47,7 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
 
   /** The planes are there, and the voxel under the crosshair is the scan's own. */
   async function assertShown(page, { dims, hu }) {
-    await page.waitForFunction(() => /HU/.test(document.getElementById('readout').textContent), null, { timeout: SAID_MS });
+    await page.waitForFunction(() => /HU/.test(document.getElementById('readout').textContent), null, { timeout: 3 * SAID_MS });
     assert.equal(await page.isVisible('#canvas-note'), false);
     // From the middle of the scan, which may lie between voxels, to the middle of one.
     await page.locator('body').press('Shift+ArrowRight');
@@ -88,7 +89,7 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
     const { page, watch } = await open(t, '?device=cpu');
     const root = await exported('two', THICK, THIN);
     await page.setInputFiles('#folder-input', root);
-    await page.waitForSelector('#series[open]', { timeout: SAID_MS });
+    await page.waitForSelector('#series[open]', { timeout: 3 * SAID_MS });
     const said = await page.$$eval('#series-list label', (labels) => labels.map((label) => label.innerText.split('\n')));
     assert.deepEqual(said, [
       ['Thorax thin', '16 slices · 320 × 320 · 2.5 mm · B70f'],
@@ -100,6 +101,7 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
     );
     assert.ok(bright.every((count) => count > 500), `${bright} bright pixels in the thumbnails`);
     assert.equal(await page.evaluate(() => document.activeElement.value), THIN.uid);
+    await assertAccessible(page, 'with several series');
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
     await voxels(page, '320 × 320 × 8 voxels');
@@ -111,7 +113,7 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
     await page.click('#cancel');
 
     await page.setInputFiles('#folder-input', root);
-    await page.waitForSelector('#series[open]', { timeout: SAID_MS });
+    await page.waitForSelector('#series[open]', { timeout: 3 * SAID_MS });
     await page.keyboard.press('Escape');
     assert.match(await page.textContent('#message-title'), /Cancelled/);
     assert.equal(await page.isVisible('#cancel'), false);

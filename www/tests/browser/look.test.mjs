@@ -1,25 +1,10 @@
 // What a person meets around the picture: keys, lesions, the badge, and accessibility, over one analysis.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
+import { assertAccessible } from '../lib/axe.mjs';
 import { ANALYSIS_MS, SAID_MS, skipReason, useBrowser, waitForResult, waitForTiles } from '../lib/browser.mjs';
 import { waitForWorker } from '../lib/workers.mjs';
-
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-
-/** No violation of WCAG 2.2 AA, in light and in dark. */
-async function assertAccessible(page, when) {
-  for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme });
-    // As text, which the page's policy does not bind.
-    await page.evaluate(AXE);
-    const { violations } = await page.evaluate((values) => window.axe.run(document, { runOnly: { type: 'tag', values } }), RULES);
-    const said = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`);
-    assert.deepEqual(said, [], `${when}, ${colorScheme}`);
-  }
-}
 
 describe('around the picture', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
   const { open } = useBrowser();

@@ -73,11 +73,11 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
     const { page } = await open(t);
     // Behind the language, the keys and the badge of the header.
     const reached = [];
-    while (reached.length < 8 && reached.at(-1) !== 'open') {
+    while (reached.length < 9 && reached.at(-1) !== 'open-folder') {
       await page.keyboard.press('Tab');
       reached.push(await page.evaluate(() => document.activeElement.dataset.action));
     }
-    assert.equal(reached.at(-1), 'open');
+    assert.deepEqual(reached.slice(-2), ['open-file', 'open-folder']);
     const unnamed = await page.evaluate(() =>
       [...document.querySelectorAll('button, input:not([hidden]), select, canvas:not([aria-hidden])')]
         .filter((element) => {

@@ -3,8 +3,6 @@ const EXPLICIT_LITTLE = '1.2.840.10008.1.2.1';
 const CT_IMAGE = '1.2.840.10008.5.1.4.1.1.2';
 /** VRs whose length takes four bytes, behind two that are empty. */
 const LONG = new Set(['OB', 'OW']);
-/** Added to HU, so that no stored value is negative. */
-const OFFSET = 1024;
 
 function element(group, number, vr, value) {
   let bytes = typeof value === 'number' ? Buffer.from(Uint16Array.of(value).buffer) : Buffer.from(value);
@@ -42,7 +40,7 @@ export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = '
   const direction = (c) => axis(c).map((value) => value / size(c));
   const files = new Map();
   for (let k = 0; k < count; k += every) {
-    const stored = Uint16Array.from(hu.subarray(k * columns * rows, (k + 1) * columns * rows), (value) => value + OFFSET);
+    const stored = hu.slice(k * columns * rows, (k + 1) * columns * rows);
     const place = affine.map((row) => row[3] + k * row[2]);
     const bytes = file([
       element(8, 8, 'CS', 'ORIGINAL\\PRIMARY\\AXIAL'),
@@ -64,8 +62,8 @@ export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = '
       element(0x28, 0x100, 'US', 16),
       element(0x28, 0x101, 'US', 16),
       element(0x28, 0x102, 'US', 15),
-      element(0x28, 0x103, 'US', 0),
-      element(0x28, 0x1052, 'DS', String(-OFFSET)),
+      element(0x28, 0x103, 'US', 1), // signed
+      element(0x28, 0x1052, 'DS', '0'),
       element(0x28, 0x1053, 'DS', '1'),
       element(0x7fe0, 0x10, 'OW', new Uint8Array(stored.buffer)),
     ]);
