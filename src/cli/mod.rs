@@ -9,6 +9,8 @@ mod input;
 #[cfg(feature = "train")]
 mod pack;
 mod phantom;
+#[cfg(feature = "train")]
+mod prepare;
 mod segment;
 mod serve;
 #[cfg(feature = "train")]
@@ -42,6 +44,9 @@ enum Command {
     /// Pack trained weights for the models folder and list them in its manifest.
     #[cfg(feature = "train")]
     Pack(pack::PackArgs),
+    /// Put the healthy scans into one small file to train from elsewhere.
+    #[cfg(feature = "train")]
+    Prepare(prepare::PrepareArgs),
     /// Train a network.
     #[cfg(feature = "train")]
     #[command(subcommand)]
@@ -58,6 +63,8 @@ pub fn run() -> ExitCode {
         Command::Bench(command) => bench::run(&command),
         #[cfg(feature = "train")]
         Command::Pack(args) => pack::run(&args),
+        #[cfg(feature = "train")]
+        Command::Prepare(args) => prepare::run(&args),
         #[cfg(feature = "train")]
         Command::Train(command) => train::run(&command),
     };

@@ -1,5 +1,7 @@
 //! `pleura train`: the networks' training runs.
 
+pub mod normnet;
+
 use crate::infnet::data::{self, Sample};
 use crate::infnet::slices::Orientation;
 use crate::infnet::train::{Sources, TrainConfig, fresh, train};
@@ -9,7 +11,6 @@ use crate::infnet::{
 use crate::metrics::{Confusion, toolbox};
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
-use crate::normnet;
 use crate::plane::Plane;
 use crate::training::{Progress, TrainError, to_file, write_atomically};
 use crate::weights::tensors::TensorFile;
@@ -20,6 +21,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+
+use self::normnet::{NormnetArgs, normnet};
 
 /// What to train.
 #[derive(Subcommand)]
@@ -281,7 +284,7 @@ const CLEAN_EVERY_MM: f64 = 12.0;
 fn clean_slices(folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
     let mut found = Vec::new();
     // The scan's own pixels: 0.75 mm is what the healthy scans have on average.
-    for scan in normnet::data::read(folder, &[], 0.75)? {
+    for scan in crate::normnet::data::read(folder, &[], 0.75)? {
         let Some(crop) = slices::Crop::around(&scan.lungs, scan.hu.dims) else {
             continue;
         };
@@ -365,81 +368,6 @@ fn classes<B: TrainKernels>(args: &ClassesArgs, device: &B::Device) -> Result<()
             "mean {class} over the {} slices that have it: {mean:.4}",
             found.len()
         );
-    }
-    Ok(())
-}
-
-/// Arguments of `train normnet`.
-#[derive(Args)]
-pub struct NormnetArgs {
-    /// Folder with ct/, the healthy scans.
-    #[arg(long)]
-    data: PathBuf,
-    /// Where checkpoints and weights go.
-    #[arg(long)]
-    out: PathBuf,
-    /// Recipe.
-    #[arg(long, value_enum, default_value = "web")]
-    preset: NormnetPreset,
-    /// Models to train, one after the other; seed s leaves out another scan each.
-    #[arg(long, default_value_t = 5)]
-    seeds: u64,
-    /// First seed.
-    #[arg(long, default_value_t = 1)]
-    first_seed: u64,
-    /// Steps, instead of the preset's.
-    #[arg(long)]
-    steps: Option<usize>,
-    /// Slabs a step, instead of the preset's.
-    #[arg(long)]
-    batch: Option<usize>,
-    /// Learning rate at the top of the schedule, instead of the preset's.
-    #[arg(long)]
-    rate: Option<f64>,
-    /// Start from the normnet-S.safetensors of this folder instead of from nothing.
-    #[arg(long)]
-    from: Option<PathBuf>,
-    /// Where to train.
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: Device,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum NormnetPreset {
-    /// As published.
-    Paper,
-    /// What ships.
-    Web,
-}
-
-fn normnet<B: TrainKernels>(args: &NormnetArgs, device: &B::Device) -> Result<(), Box<dyn Error>> {
-    let base = match args.preset {
-        NormnetPreset::Paper => normnet::train::TrainConfig::paper(),
-        NormnetPreset::Web => normnet::train::TrainConfig::web(),
-    };
-    let names: Vec<&str> = normnet::data::names().collect();
-    for seed in args.first_seed..args.first_seed + args.seeds {
-        let left_out = names[(seed as usize - 1) % names.len()].to_string();
-        println!("model {seed}, without {left_out}");
-        let config = normnet::train::TrainConfig {
-            without: vec![left_out],
-            steps: args.steps.unwrap_or(base.steps),
-            batch: args.batch.unwrap_or(base.batch),
-            rate: args.rate.unwrap_or(base.rate),
-            seed,
-            ..base.clone()
-        };
-        let weights = format!("normnet-{seed}.safetensors");
-        let mut start = normnet::train::fresh::<B>(&config, device);
-        if let Some(folder) = &args.from {
-            start = filled(start, &folder.join(&weights))?;
-        }
-        let pixel = config.slabs.frame.spacing[0];
-        let scans = normnet::data::read(&args.data.join("ct"), &config.without, pixel)?;
-        let folder = args.out.join(format!("seed{seed}"));
-        let net = normnet::train::train::<B>(&config, &scans, start, &folder, device, &mut show)?;
-        let file = to_file(&params::read(&net));
-        write_atomically(&args.out.join(&weights), &file.to_bytes()?)?;
     }
     Ok(())
 }

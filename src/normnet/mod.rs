@@ -10,9 +10,13 @@ pub mod model;
 pub mod post;
 
 #[cfg(feature = "train")]
+pub mod ablation;
+#[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
 pub mod edges;
+#[cfg(feature = "train")]
+pub mod store;
 #[cfg(feature = "train")]
 pub mod synth;
 #[cfg(feature = "train")]
