@@ -7,6 +7,8 @@ mod evaluate;
 pub mod heap;
 mod input;
 #[cfg(feature = "train")]
+mod lesions;
+#[cfg(feature = "train")]
 mod pack;
 mod phantom;
 #[cfg(feature = "train")]
@@ -36,6 +38,9 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Make a chest phantom: the demo case, with its truth masks.
     Phantom(phantom::PhantomArgs),
+    /// Draw synthetic lesions on slices of a scan, or of the phantom.
+    #[cfg(feature = "train")]
+    Lesions(lesions::LesionsArgs),
     /// Serve the built page on this computer.
     Serve(serve::ServeArgs),
     /// Measure speed and memory on this machine.
@@ -59,6 +64,8 @@ pub fn run() -> ExitCode {
         Command::Segment(args) => segment::run(&args),
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Phantom(args) => phantom::run(&args),
+        #[cfg(feature = "train")]
+        Command::Lesions(args) => lesions::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Bench(command) => bench::run(&command),
         #[cfg(feature = "train")]

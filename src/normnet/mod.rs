@@ -16,6 +16,8 @@ pub mod data;
 #[cfg(feature = "train")]
 pub mod edges;
 #[cfg(feature = "train")]
+pub mod sheet;
+#[cfg(feature = "train")]
 pub mod store;
 #[cfg(feature = "train")]
 pub mod synth;
