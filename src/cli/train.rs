@@ -1,6 +1,7 @@
 //! `pleura train`: the networks' training runs.
 
 pub mod normnet;
+mod vae;
 
 use crate::infnet::data::{self, Sample};
 use crate::infnet::slices::Orientation;
@@ -23,6 +24,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use self::normnet::{NormnetArgs, normnet};
+use self::vae::{VaeArgs, vae};
 
 /// What to train.
 #[derive(Subcommand)]
@@ -35,6 +37,8 @@ pub enum Train {
     Classes(ClassesArgs),
     /// NormNet, from healthy scans.
     Normnet(NormnetArgs),
+    /// The reconstruction baseline that NormNet is compared with, from the same healthy scans.
+    Vae(VaeArgs),
 }
 
 /// Where training runs.
@@ -151,6 +155,7 @@ pub fn run(command: &Train) -> Result<(), Box<dyn Error>> {
         Train::Semi(args) => on_device!(args.device, semi(args)),
         Train::Classes(args) => on_device!(args.device, classes(args)),
         Train::Normnet(args) => on_device!(args.device, normnet(args)),
+        Train::Vae(args) => on_device!(args.device, vae(args)),
     }
 }
 
@@ -271,7 +276,7 @@ fn hold_back(
 }
 
 /// A network with the parameters of a training run's file.
-fn filled<B: Backend, M: Module<B>>(net: M, path: &Path) -> Result<M, Box<dyn Error>> {
+pub(super) fn filled<B: Backend, M: Module<B>>(net: M, path: &Path) -> Result<M, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
     let file = TensorFile::from_bytes(&path.to_string_lossy(), &bytes)?;
     Ok(params::fill(net, |name, shape| file.f32(name, shape))?)

@@ -23,3 +23,7 @@ pub mod store;
 pub mod synth;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "train")]
+pub mod train_vae;
+#[cfg(feature = "train")]
+pub mod vae;
