@@ -1,6 +1,8 @@
 //! `pleura evaluate`: a network against truth, case by case.
 
 mod curve;
+#[cfg(feature = "train")]
+mod healthy;
 mod slices;
 #[cfg(feature = "train")]
 mod vae;
@@ -22,6 +24,10 @@ pub enum Evaluate {
     Infnet(EvaluateArgs),
     /// NormNet: scans (NIfTI), beside a threshold at −500 HU.
     Normnet(NormnetArgs),
+    /// NormNet on healthy scans: how much of the lung each model marks in the scan that it was not
+    /// trained on, and how much the vote of all.
+    #[cfg(feature = "train")]
+    Healthy(healthy::HealthyArgs),
 }
 
 /// Arguments of `evaluate normnet`.
@@ -81,6 +87,8 @@ pub fn run(command: &Evaluate) -> Result<(), Box<dyn Error>> {
     match command {
         Evaluate::Infnet(args) => save(args, &network(args, "infnet", &mut |_| Ok(()))?),
         Evaluate::Normnet(args) => normnet(args),
+        #[cfg(feature = "train")]
+        Evaluate::Healthy(args) => healthy::run(args),
     }
 }
 
