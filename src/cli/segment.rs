@@ -285,11 +285,13 @@ impl<'a, B: Kernels> Session<'a, B> {
     }
 
     /// The manifest of the models folder.
+    #[cfg(feature = "train")]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     /// What is asked of each analysis.
+    #[cfg(feature = "train")]
     pub fn options(&self) -> Options {
         self.args.options()
     }

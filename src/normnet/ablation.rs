@@ -258,13 +258,13 @@ mod tests {
         let affine = Affine::from_spacing([1.25, 1.25, 2.0]);
         let mut hu = Volume::filled(-850i16, dims, affine);
         let mut lungs = vec![0; hu.len()];
-        for at in 0..hu.len() {
+        for (at, (hu, lung)) in hu.data.iter_mut().zip(&mut lungs).enumerate() {
             let [i, j] = [at % dims[0], at / dims[0] % dims[1]];
             if (8..82).contains(&i) && (8..72).contains(&j) {
-                lungs[at] = 1;
+                *lung = 1;
                 let vessel = i % 17 < 2 && j % 13 < 2;
                 let slice = at / (dims[0] * dims[1]);
-                hu.data[at] = match (i == 8, vessel) {
+                *hu = match (i == 8, vessel) {
                     (true, _) => 40,
                     (_, true) => 20 + (slice % 3) as i16 * 60,
                     _ => -850,

@@ -187,11 +187,11 @@ mod tests {
         let dims = [60, 60, 40];
         let mut hu = Volume::filled(-1000i16, dims, Affine::from_spacing([1.25, 1.25, 3.0]));
         let mut lungs = vec![0u8; hu.len()];
-        for at in 0..hu.len() {
+        for (at, (hu, lung)) in hu.data.iter_mut().zip(&mut lungs).enumerate() {
             let [i, j] = [at % 60, at / 60 % 60];
             if (5..55).contains(&j) && (i % 30) > 4 {
-                lungs[at] = 1;
-                hu.data[at] = -400;
+                *lung = 1;
+                *hu = -400;
             }
         }
         let scans = [Scan {

@@ -19,6 +19,10 @@ fn labels(path: &Path) -> Result<Volume<u8>, Box<dyn Error>> {
 }
 
 /// A scan that has been measured, on its own grid.
+#[cfg_attr(
+    not(feature = "train"),
+    expect(dead_code, reason = "only the reconstruction baseline reads it")
+)]
 pub struct Case {
     /// HU.
     pub hu: Volume<i16>,
