@@ -483,6 +483,11 @@ impl Analysis {
         Ok(())
     }
 
+    /// Whether the lungs are still to be found: not in an image, and not where a mask was given.
+    pub fn wants_lungs(&self) -> bool {
+        matches!(&self.subject, Subject::Volume(scan) if scan.lungs.is_none())
+    }
+
     /// Takes the weights of [`Options::lung_network`], which draws the lungs in
     /// [`prepare`](Self::prepare). Without them the threshold's mask is used.
     ///

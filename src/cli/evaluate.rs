@@ -1,14 +1,19 @@
 //! `pleura evaluate`: a network against truth, case by case.
 
 mod curve;
+#[cfg(feature = "train")]
+mod healthy;
 mod lungs;
 mod slices;
+#[cfg(feature = "train")]
+mod vae;
 mod volumes;
 
 use super::segment::{CPU, SegmentArgs, Session, write};
 use crate::io;
 use burn::backend::Flex;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,9 +24,24 @@ pub enum Evaluate {
     /// Inf-Net: slices (PNG, JPEG) by both protocols, scans (NIfTI) by 3D Dice.
     Infnet(EvaluateArgs),
     /// NormNet: scans (NIfTI), beside a threshold at −500 HU.
-    Normnet(EvaluateArgs),
+    Normnet(NormnetArgs),
+    /// NormNet on healthy scans: how much of the lung each model marks in the scan that it was not
+    /// trained on, and how much the vote of all.
+    #[cfg(feature = "train")]
+    Healthy(healthy::HealthyArgs),
     /// The lung masks of scans (NIfTI): the network's and the threshold's.
     Lungs(lungs::LungsArgs),
+}
+
+/// Arguments of `evaluate normnet`.
+#[derive(Args)]
+pub struct NormnetArgs {
+    #[command(flatten)]
+    common: EvaluateArgs,
+    /// Measure the reconstruction baseline beside it: the vae.safetensors of `train vae`.
+    #[cfg(feature = "train")]
+    #[arg(long)]
+    vae: Option<PathBuf>,
 }
 
 /// Arguments of `evaluate`.
@@ -67,23 +87,55 @@ enum Protocol {
 
 /// Runs an evaluation.
 pub fn run(command: &Evaluate) -> Result<(), Box<dyn Error>> {
-    let (args, network) = match command {
-        Evaluate::Infnet(args) => (args, "infnet"),
-        Evaluate::Normnet(args) => (args, "normnet"),
-        Evaluate::Lungs(args) => return lungs::run(args),
-    };
+    match command {
+        Evaluate::Infnet(args) => save(args, &network(args, "infnet", &mut |_| Ok(()))?),
+        Evaluate::Normnet(args) => normnet(args),
+        #[cfg(feature = "train")]
+        Evaluate::Healthy(args) => healthy::run(args),
+        Evaluate::Lungs(args) => lungs::run(args),
+    }
+}
+
+#[cfg(feature = "train")]
+fn normnet(args: &NormnetArgs) -> Result<(), Box<dyn Error>> {
+    let mut baseline = args.vae.as_deref().map(vae::Baseline::open).transpose()?;
+    let mut table = network(&args.common, "normnet", &mut |scan| match &mut baseline {
+        Some(baseline) => baseline.add(scan),
+        None => Ok(()),
+    })?;
+    if let Some(baseline) = &baseline {
+        baseline.report(&mut table);
+    }
+    save(&args.common, &table)
+}
+
+#[cfg(not(feature = "train"))]
+fn normnet(args: &NormnetArgs) -> Result<(), Box<dyn Error>> {
+    let table = network(&args.common, "normnet", &mut |_| Ok(()))?;
+    save(&args.common, &table)
+}
+
+/// Evaluates one network; `next` gets every scan when it is done.
+fn network(
+    args: &EvaluateArgs,
+    network: &str,
+    next: &mut dyn FnMut(volumes::Case) -> Result<(), Box<dyn Error>>,
+) -> Result<Value, Box<dyn Error>> {
     let pairs = pairs(&args.images, &args.truth)?;
     let work = SegmentArgs::of(args.run.clone(), network);
     let mut session = Session::<Flex>::open(&work, Default::default(), CPU)?;
-    let scans = pairs.iter().any(|p| p.case.is_some());
-    let table = match scans {
-        true => volumes::evaluate(&mut session, args, network, &pairs)?,
-        false => slices::evaluate(&mut session, args, &pairs)?,
-    };
-    if let Some(path) = &args.json {
-        write(path, serde_json::to_string_pretty(&table)?.as_bytes())?;
+    match pairs.iter().any(|p| p.case.is_some()) {
+        true => volumes::evaluate(&mut session, args, network, &pairs, next),
+        false => slices::evaluate(&mut session, args, &pairs),
     }
-    Ok(())
+}
+
+/// Writes the table where it was asked for.
+fn save(args: &EvaluateArgs, table: &Value) -> Result<(), Box<dyn Error>> {
+    match &args.json {
+        Some(path) => write(path, serde_json::to_string_pretty(table)?.as_bytes()),
+        None => Ok(()),
+    }
 }
 
 /// An input with its truth; `case` is set for a scan.

@@ -7,8 +7,12 @@ mod evaluate;
 pub mod heap;
 mod input;
 #[cfg(feature = "train")]
+mod lesions;
+#[cfg(feature = "train")]
 mod pack;
 mod phantom;
+#[cfg(feature = "train")]
+mod prepare;
 mod segment;
 mod serve;
 #[cfg(feature = "train")]
@@ -34,6 +38,9 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Make a chest phantom: the demo case, with its truth masks.
     Phantom(phantom::PhantomArgs),
+    /// Draw synthetic lesions on slices of a scan, or of the phantom.
+    #[cfg(feature = "train")]
+    Lesions(lesions::LesionsArgs),
     /// Serve the built page on this computer.
     Serve(serve::ServeArgs),
     /// Measure speed and memory on this machine.
@@ -42,6 +49,9 @@ enum Command {
     /// Pack trained weights for the models folder and list them in its manifest.
     #[cfg(feature = "train")]
     Pack(pack::PackArgs),
+    /// Put the healthy scans into one small file to train from elsewhere.
+    #[cfg(feature = "train")]
+    Prepare(prepare::PrepareArgs),
     /// Train a network.
     #[cfg(feature = "train")]
     #[command(subcommand)]
@@ -54,10 +64,14 @@ pub fn run() -> ExitCode {
         Command::Segment(args) => segment::run(&args),
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Phantom(args) => phantom::run(&args),
+        #[cfg(feature = "train")]
+        Command::Lesions(args) => lesions::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Bench(command) => bench::run(&command),
         #[cfg(feature = "train")]
         Command::Pack(args) => pack::run(&args),
+        #[cfg(feature = "train")]
+        Command::Prepare(args) => prepare::run(&args),
         #[cfg(feature = "train")]
         Command::Train(command) => train::run(&command),
     };

@@ -1,7 +1,9 @@
 //! `pleura segment`: scans and slices in, masks and reports out.
 
 use super::input;
-use crate::analysis::{InfnetWeights, LungsBy, NormnetPath, Options, Outcome, Weights, Which};
+use crate::analysis::{
+    Analysis, InfnetWeights, LungsBy, NormnetPath, Options, Outcome, Weights, Which,
+};
 use crate::engine::{Budget, Engine};
 use crate::io::{self, Limits};
 use crate::lungs::network::LungNetwork;
@@ -299,6 +301,18 @@ impl<'a, B: Kernels> Session<'a, B> {
         })
     }
 
+    /// The manifest of the models folder.
+    #[cfg(feature = "train")]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What is asked of each analysis.
+    #[cfg(feature = "train")]
+    pub fn options(&self) -> Options {
+        self.args.options()
+    }
+
     fn one(&mut self, input: &Path) -> Result<(), Box<dyn Error>> {
         let outcome = self.analyse(input, self.args.lungs.as_deref())?;
         for file in &outcome.files {
@@ -324,10 +338,20 @@ impl<'a, B: Kernels> Session<'a, B> {
             let bytes = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
             analysis.set_lungs(&name, io::nifti::read_labels(&name, &bytes, &limits)?)?;
         }
-        self.load(analysis.is_image())?;
-        if !analysis.is_image()
-            && lungs.is_none()
-            && let Some(entry) = self.args.options().lung_network(&self.manifest)?
+        let manifest = self.manifest.clone();
+        self.run(analysis, &manifest)
+    }
+
+    /// Runs an opened analysis with the networks of a manifest, which can be a part of this
+    /// session's.
+    pub fn run(
+        &mut self,
+        mut analysis: Analysis,
+        manifest: &Manifest,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        self.load(manifest, analysis.is_image())?;
+        if analysis.wants_lungs()
+            && let Some(entry) = self.args.options().lung_network(manifest)?
         {
             analysis.set_lung_network(entry, &self.read(entry)?)?;
         }
@@ -337,7 +361,7 @@ impl<'a, B: Kernels> Session<'a, B> {
         }
         bar.set_prefix(analysis.case().to_string());
         bar.set_message("looking for the lungs");
-        analysis.prepare(&self.manifest, &mut |p| bar.set_position((p * 10.0) as u64))?;
+        analysis.prepare(manifest, &mut |p| bar.set_position((p * 10.0) as u64))?;
         let tiles = analysis.tiles().len();
         let begun = crate::analysis::seconds();
         let all: Vec<usize> = (0..tiles).collect();
@@ -382,8 +406,8 @@ impl<'a, B: Kernels> Session<'a, B> {
         Ok(fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?)
     }
 
-    fn load(&mut self, image: bool) -> Result<(), Box<dyn Error>> {
-        for entry in self.args.options().needs(&self.manifest, image)? {
+    fn load(&mut self, manifest: &Manifest, image: bool) -> Result<(), Box<dyn Error>> {
+        for entry in self.args.options().needs(manifest, image)? {
             if self.loaded.contains(&entry.name) {
                 continue;
             }

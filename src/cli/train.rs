@@ -1,16 +1,18 @@
 //! `pleura train`: the networks' training runs.
 
+pub mod lungs;
+pub mod normnet;
+mod vae;
+
 use crate::infnet::data::{self, Sample};
 use crate::infnet::slices::Orientation;
 use crate::infnet::train::{Sources, TrainConfig, fresh, train};
 use crate::infnet::{
     Backbone, Head, InfNet, InfNetConfig, Parts, import, semi, slices, train_classes,
 };
-use crate::lungs;
 use crate::metrics::{Confusion, toolbox};
 use crate::nn::kernels::{Kernels, TrainKernels};
 use crate::nn::params;
-use crate::normnet;
 use crate::plane::Plane;
 use crate::training::{Progress, TrainError, to_file, write_atomically};
 use crate::weights::tensors::TensorFile;
@@ -21,6 +23,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+
+use self::lungs::{LungsArgs, lungs};
+use self::normnet::{NormnetArgs, normnet};
+use self::vae::{VaeArgs, vae};
 
 /// What to train.
 #[derive(Subcommand)]
@@ -33,6 +39,8 @@ pub enum Train {
     Classes(ClassesArgs),
     /// NormNet, from healthy scans.
     Normnet(NormnetArgs),
+    /// The reconstruction baseline that NormNet is compared with, from the same healthy scans.
+    Vae(VaeArgs),
     /// The lung network, from lung masks and healthy scans.
     Lungs(LungsArgs),
 }
@@ -157,7 +165,8 @@ pub fn run(command: &Train) -> Result<(), Box<dyn Error>> {
         Train::Semi(args) => on_device!(args.device, semi(args)),
         Train::Classes(args) => on_device!(args.device, classes(args)),
         Train::Normnet(args) => on_device!(args.device, normnet(args)),
-        Train::Lungs(args) => on_device!(args.device, lung_network(args)),
+        Train::Vae(args) => on_device!(args.device, vae(args)),
+        Train::Lungs(args) => on_device!(args.device, lungs(args)),
     }
 }
 
@@ -278,7 +287,7 @@ fn hold_back(
 }
 
 /// A network with the parameters of a training run's file.
-fn filled<B: Backend, M: Module<B>>(net: M, path: &Path) -> Result<M, Box<dyn Error>> {
+pub(super) fn filled<B: Backend, M: Module<B>>(net: M, path: &Path) -> Result<M, Box<dyn Error>> {
     let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
     let file = TensorFile::from_bytes(&path.to_string_lossy(), &bytes)?;
     Ok(params::fill(net, |name, shape| file.f32(name, shape))?)
@@ -291,7 +300,7 @@ const CLEAN_EVERY_MM: f64 = 12.0;
 fn clean_slices(folder: &Path) -> Result<Vec<Sample>, Box<dyn Error>> {
     let mut found = Vec::new();
     // The scan's own pixels: 0.75 mm is what the healthy scans have on average.
-    for scan in normnet::data::read(folder, &[], 0.75)? {
+    for scan in crate::normnet::data::read(folder, &[], 0.75)? {
         let Some(crop) = slices::Crop::around(&scan.lungs, scan.hu.dims) else {
             continue;
         };
@@ -376,119 +385,6 @@ fn classes<B: TrainKernels>(args: &ClassesArgs, device: &B::Device) -> Result<()
             found.len()
         );
     }
-    Ok(())
-}
-
-/// Arguments of `train normnet`.
-#[derive(Args)]
-pub struct NormnetArgs {
-    /// Folder with ct/, the healthy scans.
-    #[arg(long)]
-    data: PathBuf,
-    /// Where checkpoints and weights go.
-    #[arg(long)]
-    out: PathBuf,
-    /// Recipe.
-    #[arg(long, value_enum, default_value = "web")]
-    preset: NormnetPreset,
-    /// Models to train, one after the other; seed s leaves out another scan each.
-    #[arg(long, default_value_t = 5)]
-    seeds: u64,
-    /// First seed.
-    #[arg(long, default_value_t = 1)]
-    first_seed: u64,
-    /// Steps, instead of the preset's.
-    #[arg(long)]
-    steps: Option<usize>,
-    /// Slabs a step, instead of the preset's.
-    #[arg(long)]
-    batch: Option<usize>,
-    /// Learning rate at the top of the schedule, instead of the preset's.
-    #[arg(long)]
-    rate: Option<f64>,
-    /// Start from the normnet-S.safetensors of this folder instead of from nothing.
-    #[arg(long)]
-    from: Option<PathBuf>,
-    /// Where to train.
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: Device,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum NormnetPreset {
-    /// As published.
-    Paper,
-    /// What ships.
-    Web,
-}
-
-fn normnet<B: TrainKernels>(args: &NormnetArgs, device: &B::Device) -> Result<(), Box<dyn Error>> {
-    let base = match args.preset {
-        NormnetPreset::Paper => normnet::train::TrainConfig::paper(),
-        NormnetPreset::Web => normnet::train::TrainConfig::web(),
-    };
-    let names: Vec<&str> = normnet::data::names().collect();
-    for seed in args.first_seed..args.first_seed + args.seeds {
-        let left_out = names[(seed as usize - 1) % names.len()].to_string();
-        println!("model {seed}, without {left_out}");
-        let config = normnet::train::TrainConfig {
-            without: vec![left_out],
-            steps: args.steps.unwrap_or(base.steps),
-            batch: args.batch.unwrap_or(base.batch),
-            rate: args.rate.unwrap_or(base.rate),
-            seed,
-            ..base.clone()
-        };
-        let weights = format!("normnet-{seed}.safetensors");
-        let mut start = normnet::train::fresh::<B>(&config, device);
-        if let Some(folder) = &args.from {
-            start = filled(start, &folder.join(&weights))?;
-        }
-        let pixel = config.slabs.frame.spacing[0];
-        let scans = normnet::data::read(&args.data.join("ct"), &config.without, pixel)?;
-        let folder = args.out.join(format!("seed{seed}"));
-        let net = normnet::train::train::<B>(&config, &scans, start, &folder, device, &mut show)?;
-        let file = to_file(&params::read(&net));
-        write_atomically(&args.out.join(&weights), &file.to_bytes()?)?;
-    }
-    Ok(())
-}
-
-/// Arguments of `train lungs`.
-#[derive(Args)]
-pub struct LungsArgs {
-    /// Folder with semiseg/unlabelled and ct.
-    #[arg(long)]
-    data: PathBuf,
-    /// Where checkpoint and weights go.
-    #[arg(long)]
-    out: PathBuf,
-    /// Steps, instead of the recipe's.
-    #[arg(long)]
-    steps: Option<usize>,
-    /// Leave out a scan of ct, by name; can be given repeatedly.
-    #[arg(long)]
-    without: Vec<String>,
-    /// Seed of the run.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Where to train.
-    #[arg(long, value_enum, default_value = "cpu")]
-    device: Device,
-}
-
-fn lung_network<B: TrainKernels>(
-    args: &LungsArgs,
-    device: &B::Device,
-) -> Result<(), Box<dyn Error>> {
-    let mut config = lungs::train::TrainConfig::best();
-    config.steps = args.steps.unwrap_or(config.steps);
-    config.seed = args.seed;
-    config.without = args.without.clone();
-    let sources = lungs::samples::read(&args.data, &config.without, config.seed)?;
-    let net = lungs::train::train::<B>(&config, &sources, &args.out, device, &mut show)?;
-    let file = to_file(&params::read(&net));
-    write_atomically(&args.out.join("lungs.safetensors"), &file.to_bytes()?)?;
     Ok(())
 }
 

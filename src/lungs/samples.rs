@@ -10,7 +10,6 @@ use crate::infnet::data::{Sample, Warp, jitter, sample};
 use crate::infnet::semi::unlabelled;
 use crate::infnet::slices::grey;
 use crate::io;
-use crate::normnet;
 use crate::phantom::{self, PhantomConfig};
 use crate::plane::Plane;
 use crate::training::{TrainError, step_rng};
@@ -21,8 +20,16 @@ use std::path::Path;
 
 use super::train::TrainConfig;
 
-/// Healthy scans on which the threshold fails: half a lung of this one has collapsed.
-const COLLAPSED: &str = "lidc0314";
+/// The healthy scans whose threshold masks were looked at and found right. In `lidc0314` half a
+/// lung has collapsed, which no threshold sees.
+const HEALTHY: [&str; 6] = [
+    "normal001",
+    "normal002",
+    "lidc0001",
+    "lidc0002",
+    "lidc0003",
+    "lowerlungs",
+];
 /// Distance of the slices taken from a scan, mm.
 const EVERY_MM: f64 = 3.0;
 /// Thickness that they are averaged to, mm: up to what clinical scans have.
@@ -51,8 +58,8 @@ pub struct Sources {
 pub fn read(data: &Path, without: &[String], seed: u64) -> Result<Sources, TrainError> {
     let mut rng = step_rng(seed, 0);
     let mut healthy = Vec::new();
-    for name in normnet::data::names() {
-        if name == COLLAPSED || without.iter().any(|w| w == name) {
+    for name in HEALTHY {
+        if without.iter().any(|w| w == name) {
             continue;
         }
         let path = data.join("ct").join(format!("{name}.nii.gz"));

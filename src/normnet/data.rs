@@ -6,6 +6,7 @@
 
 use super::edges::{EdgeConfig, remove_edges};
 use super::frame::{FrameConfig, normalise};
+use super::store;
 use super::synth::{self, SynthConfig};
 use crate::training::TrainError;
 use crate::volume::{Volume, resample_mean, resample_nearest};
@@ -36,9 +37,29 @@ const HEALTHY: [(&str, Except); 7] = [
     ("lowerlungs", Except::Nothing),
 ];
 
-/// Names of the scans that a run can leave out.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    HEALTHY.iter().map(|(name, _)| *name)
+/// The scan that the model of a seed is not trained on.
+pub fn left_out(seed: u64) -> &'static str {
+    let at = seed.wrapping_sub(1) % HEALTHY.len() as u64;
+    HEALTHY[at as usize].0
+}
+
+/// Takes the voxels of a scan's lungs that are not healthy out of its mask; false if the scan is
+/// not one of the healthy ones. The mask lies on the whole scan's grid in LPS.
+pub fn keep_healthy(name: &str, mask: &mut Volume<u8>) -> bool {
+    let Some((_, except)) = HEALTHY.iter().find(|(known, _)| *known == name) else {
+        return false;
+    };
+    let [nx, ny, _] = mask.dims;
+    for (at, v) in mask.data.iter_mut().enumerate() {
+        let (i, k) = (at % nx, at / (nx * ny));
+        let healthy = match *except {
+            Except::Nothing => true,
+            Except::Slices(first, last) => !(first..=last).contains(&k),
+            Except::OnlyLeftOf(limit) => i > limit,
+        };
+        *v *= u8::from(healthy);
+    }
+    true
 }
 
 /// A scan cropped to its lungs, in-plane on the network's pixels, slices as they were.
@@ -53,40 +74,59 @@ pub struct Scan {
     pub lambda: f32,
 }
 
-/// Reads the healthy scans under `folder` but those in `without`, with threshold lung masks.
-pub fn read(folder: &Path, without: &[String], pixel: f64) -> Result<Vec<Scan>, TrainError> {
-    let mut scans = Vec::new();
-    for (name, except) in HEALTHY {
-        if without.iter().any(|w| w == name) {
-            continue;
-        }
-        scans.push(read_one(folder, name, except, pixel)?);
+/// The healthy scans but those in `without`: from a file of [`store`], or from `ct/` in a folder.
+///
+/// # Errors
+/// If a file is missing or is not what it should be.
+pub fn open(data: &Path, without: &[String], pixel: f64) -> Result<Vec<Scan>, TrainError> {
+    if !data.is_file() {
+        return read(&data.join("ct"), without, pixel);
     }
-    let volume = |s: &Scan| s.lungs.iter().filter(|&&v| v != 0).count() as f64 * s.hu.voxel_ml();
-    let largest = scans.iter().map(volume).fold(1.0, f64::max);
-    for scan in &mut scans {
-        scan.lambda = (volume(scan) / largest) as f32;
+    let bytes = std::fs::read(data).map_err(TrainError::file(data))?;
+    let wrong = |e: store::StoreError| TrainError::data(data, e.to_string());
+    let mut scans = store::from_bytes(&bytes, pixel).map_err(wrong)?;
+    scans.retain(|scan| !without.contains(&scan.name));
+    if scans.is_empty() {
+        return Err(TrainError::data(data, "holds no scan to train on"));
     }
+    weigh(&mut scans);
     Ok(scans)
 }
 
-fn read_one(folder: &Path, name: &str, except: Except, pixel: f64) -> Result<Scan, TrainError> {
+/// Reads the healthy scans under `folder` but those in `without`, with threshold lung masks.
+///
+/// # Errors
+/// If a file is missing or is not what it should be.
+pub fn read(folder: &Path, without: &[String], pixel: f64) -> Result<Vec<Scan>, TrainError> {
+    let names = HEALTHY.iter().map(|(name, _)| *name);
+    let mut scans = names
+        .filter(|name| !without.iter().any(|w| w == name))
+        .map(|name| read_one(folder, name, pixel))
+        .collect::<Result<Vec<_>, _>>()?;
+    weigh(&mut scans);
+    Ok(scans)
+}
+
+/// Sets each scan's λ among these.
+fn weigh(scans: &mut [Scan]) {
+    let volume = |s: &Scan| s.lungs.iter().filter(|&&v| v != 0).count() as f64 * s.hu.voxel_ml();
+    let largest = scans.iter().map(volume).fold(f64::MIN_POSITIVE, f64::max);
+    for scan in scans {
+        scan.lambda = (volume(scan) / largest) as f32;
+    }
+}
+
+fn read_one(folder: &Path, name: &str, pixel: f64) -> Result<Scan, TrainError> {
     let path = folder.join(format!("{name}.nii.gz"));
     let bytes = std::fs::read(&path).map_err(TrainError::file(&path))?;
     let wrong = |e: &dyn std::fmt::Display| TrainError::data(&path, e.to_string());
     let scan = io::nifti::read(name, &bytes, &io::Limits::default()).map_err(|e| wrong(&e))?;
     let (hu, _) = scan.hu.into_lps();
     let mut mask = lungs::threshold(&hu, &mut |_| ()).map_err(|e| wrong(&e))?;
-    let [nx, ny, _] = mask.dims;
-    for (at, v) in mask.data.iter_mut().enumerate() {
-        let (i, k) = (at % nx, at / (nx * ny));
-        let healthy = match except {
-            Except::Nothing => true,
-            Except::Slices(first, last) => !(first..=last).contains(&k),
-            Except::OnlyLeftOf(limit) => i > limit,
-        };
-        *v = u8::from(*v != 0 && healthy);
+    for v in &mut mask.data {
+        *v = u8::from(*v != 0);
     }
+    keep_healthy(name, &mut mask);
     let Some((low, high)) = crate::grid::bounding_box(&mask.data, mask.dims) else {
         return Err(wrong(&"no healthy lung is left"));
     };
@@ -126,10 +166,18 @@ pub struct SlabConfig {
     pub thickness: [f64; 2],
     /// In-plane scale.
     pub scale: [f64; 2],
+    /// Scale of the lungs' width on top of it.
+    pub stretch: [f64; 2],
+    /// Largest shift in-plane, in voxels of the frame.
+    pub shift: f64,
+    /// Mirror along any axis.
+    pub flips: bool,
     /// Largest offset, HU.
     pub offset: f32,
     /// Largest noise deviation, HU.
     pub noise: f32,
+    /// Removal of erroneous edges from the lung mask; absent, they stay.
+    pub edges: Option<EdgeConfig>,
     /// The lesions.
     pub synth: SynthConfig,
 }
@@ -141,8 +189,12 @@ impl SlabConfig {
             frame: FrameConfig::web(),
             thickness: [2.0, 7.0],
             scale: [0.75, 1.3],
+            stretch: [0.93, 1.07],
+            shift: 8.0,
+            flips: true,
             offset: 40.0,
             noise: 40.0,
+            edges: Some(EdgeConfig::default()),
             synth: SynthConfig::best(),
         }
     }
@@ -158,24 +210,31 @@ pub struct Slab {
     pub lungs: Vec<f32>,
 }
 
+/// Healthy lungs on the network's grid, augmented: H and the lung mask without erroneous edges, `[z, y, x]`.
+pub(super) fn healthy(scan: &Scan, config: &SlabConfig, rng: &mut StdRng) -> (Vec<f32>, Vec<u8>) {
+    let (mut hu, mut mask) = window(scan, config, rng);
+    disturb(&mut hu, config, rng);
+    let f = &config.frame;
+    let inside = |mask: &[u8], value: &dyn Fn(usize) -> f32| -> Vec<f32> {
+        let voxels = mask.iter().enumerate();
+        voxels
+            .map(|(at, &m)| if m != 0 { value(at) } else { 0.0 })
+            .collect()
+    };
+    let mut h = inside(&mask, &|at| normalise(hu[at]));
+    if let Some(edges) = &config.edges {
+        mask = remove_edges(&h, &mask, [f.size, f.size, f.depth], f.spacing, edges);
+        h = inside(&mask, &|at| h[at]);
+    }
+    (h, mask)
+}
+
 /// Draws a slab.
 pub fn draw(scans: &[Scan], config: &SlabConfig, rng: &mut StdRng) -> Slab {
     let scan = &scans[rng.random_range(0..scans.len())];
-    let (mut hu, mask) = window(scan, config, rng);
-    disturb(&mut hu, config, rng);
+    let (h, mask) = healthy(scan, config, rng);
     let f = &config.frame;
     let dims = [f.size, f.size, f.depth];
-    let h: Vec<f32> = hu
-        .iter()
-        .zip(&mask)
-        .map(|(&v, &m)| if m != 0 { normalise(v) } else { 0.0 })
-        .collect();
-    let mask = remove_edges(&h, &mask, dims, f.spacing, &EdgeConfig::default());
-    let h: Vec<f32> = h
-        .iter()
-        .zip(&mask)
-        .map(|(&v, &m)| if m != 0 { v } else { 0.0 })
-        .collect();
     let image = synth::lesions(&h, &mask, dims, f.spacing, scan.lambda, &config.synth, rng).image;
     let target = synth::target(&h, &mask);
     Slab {
@@ -195,13 +254,14 @@ fn window(scan: &Scan, config: &SlabConfig, rng: &mut StdRng) -> (Vec<f32>, Vec<
     let zoom = rng
         .random_range(config.scale[0].ln()..=config.scale[1].ln())
         .exp();
-    let stretch = zoom * rng.random_range(0.93..=1.07);
-    let flips: [bool; 3] = std::array::from_fn(|_| rng.random());
+    let [low, high] = config.stretch;
+    let stretch = zoom * rng.random_range(low..=high);
+    let flips: [bool; 3] = std::array::from_fn(|_| rng.random::<bool>() && config.flips);
     // Slab start in mm: anywhere that keeps at least half of the slab, or the whole scan, inside.
     let (have, want) = (nz as f64 * native, f.depth as f64 * f.spacing[2]);
     let slack = (have - want).abs() / 2.0 + want.min(have) / 4.0;
     let start = (have - want) / 2.0 + rng.random_range(-slack..=slack);
-    let shift: [f64; 2] = std::array::from_fn(|_| rng.random_range(-8.0..=8.0));
+    let shift: [f64; 2] = std::array::from_fn(|_| rng.random_range(-1.0..=1.0) * config.shift);
 
     // Thick slices that cover the slab, each the mean of the native slices in it.
     let phase = rng.random_range(0.0..1.0) * thickness;

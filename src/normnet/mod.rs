@@ -10,10 +10,20 @@ pub mod model;
 pub mod post;
 
 #[cfg(feature = "train")]
+pub mod ablation;
+#[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
 pub mod edges;
 #[cfg(feature = "train")]
+pub mod sheet;
+#[cfg(feature = "train")]
+pub mod store;
+#[cfg(feature = "train")]
 pub mod synth;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "train")]
+pub mod train_vae;
+#[cfg(feature = "train")]
+pub mod vae;

@@ -26,7 +26,7 @@ use crate::grid::Dims;
 
 pub use config::{
     Blend, Consolidation, Detail, Edge, Elastic, Ellipsoids, LargeEllipsoid, PAPER_SLICE_MM,
-    PAPER_VOXEL_MM, Placement, SynthConfig, Texture,
+    PAPER_VOXEL_MM, Placement, SynthConfig, Texture, voxels,
 };
 
 /// A healthy sample with lesions.
@@ -64,31 +64,37 @@ pub fn lesions(
     assert_eq!(lungs.len(), h.len(), "lung mask against intensities");
     let spacing = spacing.map(|s| s as f32);
     let mut image = h.to_vec();
-    let mut shapes = vec![0u8; h.len()];
+    let mut blobs = vec![0u8; h.len()];
     let clean = chance(config.clean, rng);
     let site = shape::Site::new(lungs, dims, spacing).filter(|_| !clean);
     let Some(site) = site else {
-        return Synthetic {
-            image,
-            blobs: shapes,
+        return Synthetic { image, blobs };
+    };
+    let ellipsoids = shape::draw(&site, lambda, config, rng);
+    // What is painted into one mask and touches there is one lesion.
+    let together = if config.merge { ellipsoids.len() } else { 1 };
+    for group in ellipsoids.chunks(together.max(1)) {
+        let mut shapes = vec![0u8; h.len()];
+        for ellipsoid in group {
+            ellipsoid.paint(&mut shapes, dims, spacing, &config.elastic, rng);
+        }
+        let inside: Vec<u8> = shapes
+            .iter()
+            .zip(lungs)
+            .map(|(&s, &l)| u8::from(s != 0 && l != 0))
+            .collect();
+        let sample = blob::Sample {
+            lungs,
+            shapes: &shapes,
+            dims,
+            spacing,
         };
-    };
-    for ellipsoid in shape::draw(&site, lambda, config, rng) {
-        ellipsoid.paint(&mut shapes, dims, spacing, &config.elastic, rng);
-    }
-    let blobs: Vec<u8> = shapes
-        .iter()
-        .zip(lungs)
-        .map(|(&s, &l)| u8::from(s != 0 && l != 0))
-        .collect();
-    let sample = blob::Sample {
-        lungs,
-        shapes: &shapes,
-        dims,
-        spacing,
-    };
-    for blob in blob::split(&sample, &blobs, &config.edge, rng) {
-        blob.inject(&mut image, dims, spacing, config, rng);
+        for blob in blob::split(&sample, &inside, &config.edge, rng) {
+            blob.inject(&mut image, dims, spacing, config, rng);
+        }
+        for (all, own) in blobs.iter_mut().zip(inside) {
+            *all |= own;
+        }
     }
     Synthetic { image, blobs }
 }
@@ -354,6 +360,44 @@ mod tests {
         lungs.fill(0);
         assert!(target(&h, &lungs).iter().all(|&v| v == 0));
         assert_eq!(target(&[0.33, 0.3299], &[1, 1]), [1, 0]);
+    }
+
+    #[test]
+    fn unmerged_ellipsoids_cover_the_same_voxels_with_textures_of_their_own() {
+        // One texture in all of a mask that fills the lungs: its mean is the same everywhere.
+        let config = |merge: bool| SynthConfig {
+            merge,
+            small: Ellipsoids {
+                per_lambda: [12.0, 12.0],
+                radius_mm: [25.0, 25.0],
+            },
+            elastic: Elastic {
+                alpha: [0.0; 2],
+                ..SynthConfig::paper().elastic
+            },
+            texture: Texture {
+                salt: false,
+                density: [0.2, 0.2],
+                contrast: 0.0,
+                ..SynthConfig::paper().texture
+            },
+            ..SynthConfig::paper()
+        };
+        let levels = |merge: bool| {
+            let (h, lungs, out) = paste(&config(merge), 6);
+            let dim = (0..h.len()).filter(|&at| lungs[at] != 0 && h[at] < 0.1);
+            let mut levels: Vec<i32> = dim.map(|at| (out.image[at] * 1e4) as i32).collect();
+            levels.sort_unstable();
+            levels.dedup();
+            (levels.len(), out.blobs)
+        };
+        let ((merged, blobs), (apart, same)) = (levels(true), levels(false));
+        assert_eq!(blobs, same);
+        let parts = grid::components(&blobs, DIMS, grid::Connectivity::TwentySix);
+        let parts = parts.sizes.len() - 1;
+        // And the level of what no blob covers.
+        assert!(merged <= parts + 1, "{merged} of {parts}");
+        assert!(apart > parts + 2, "{apart} of {parts}");
     }
 
     #[test]

@@ -64,9 +64,13 @@ impl TrainConfig {
                 frame: FrameConfig::paper(),
                 thickness: [1.0, 1.0],
                 scale: [1.0, 1.0],
+                stretch: [1.0, 1.0],
+                shift: 0.0,
+                flips: false,
                 offset: 0.0,
                 noise: 0.0,
                 synth: SynthConfig::paper(),
+                ..SlabConfig::best()
             },
             steps: 3500,
             batch: 8,

@@ -18,12 +18,28 @@ fn labels(path: &Path) -> Result<Volume<u8>, Box<dyn Error>> {
     Ok(io::nifti::read_labels(&name, &bytes, &Limits::default())?)
 }
 
-/// 3D scores of the network's mask, and of the threshold at −500 HU inside the same lungs.
+/// A scan that has been measured, on its own grid.
+#[cfg_attr(
+    not(feature = "train"),
+    expect(dead_code, reason = "only the reconstruction baseline reads it")
+)]
+pub struct Case {
+    /// HU.
+    pub hu: Volume<i16>,
+    /// The lungs that were used.
+    pub lungs: Volume<u8>,
+    /// The truth.
+    pub truth: Volume<u8>,
+}
+
+/// 3D scores of the network's mask, and of the threshold at −500 HU inside the same lungs. `next`
+/// gets every scan when it is done.
 pub fn evaluate<B: Kernels>(
     session: &mut Session<B>,
     args: &EvaluateArgs,
     network: &str,
     pairs: &[Pair],
+    next: &mut dyn FnMut(Case) -> Result<(), Box<dyn Error>>,
 ) -> Result<Value, Box<dyn Error>> {
     let (mut ours, mut baseline, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for pair in pairs {
@@ -94,6 +110,11 @@ pub fn evaluate<B: Kernels>(
         );
         ours.push(Scores::new(&counts, auc));
         baseline.push(Scores::new(&simple, None));
+        next(Case {
+            hu: scan.hu,
+            lungs: lung,
+            truth,
+        })?;
     }
     let (mean, simple) = (Scores::mean(&ours), Scores::mean(&baseline));
     if let (Some(m), Some(s)) = (&mean, &simple) {
@@ -108,7 +129,7 @@ pub fn evaluate<B: Kernels>(
 }
 
 /// AUC of NormNet's doubt over the bright voxels of the lungs (SPEC C.1).
-fn bright_auc(
+pub(super) fn bright_auc(
     doubt: &[u8],
     truth: &[u8],
     hu: &[i16],

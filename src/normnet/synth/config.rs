@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const PAPER_VOXEL_MM: f32 = 0.8;
 /// Slice distance of the paper's grid in mm.
 pub const PAPER_SLICE_MM: f32 = 1.0;
+
 /// How many ellipsoids of one size a sample gets, and how large they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ellipsoids {
@@ -50,6 +51,9 @@ pub struct Placement {
 /// Texture of a blob.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Texture {
+    /// Draw salt noise from the probability field and blur it; else the smooth field itself is
+    /// the texture.
+    pub salt: bool,
     /// Range of the scale σ_a of the probability field, in mm.
     pub sigma_a_mm: [f32; 2],
     /// Range in which the ends a_L and a_U of the probability field are drawn.
@@ -129,6 +133,10 @@ pub struct SynthConfig {
     pub large: LargeEllipsoid,
     /// Elastic deformation.
     pub elastic: Elastic,
+    /// Turn ellipsoids about all axes; else their axes are the grid's.
+    pub rotate: bool,
+    /// Ellipsoids that touch are one lesion, with one texture; else each has its own.
+    pub merge: bool,
     /// Where ellipsoids lie.
     pub placement: Placement,
     /// Texture.
@@ -152,7 +160,7 @@ impl Default for SynthConfig {
 }
 
 /// A range that the paper gives in voxels, in mm.
-const fn voxels([low, high]: [f32; 2]) -> [f32; 2] {
+pub const fn voxels([low, high]: [f32; 2]) -> [f32; 2] {
     [low * PAPER_VOXEL_MM, high * PAPER_VOXEL_MM]
 }
 
@@ -182,11 +190,14 @@ impl SynthConfig {
                 lobes: [0.0, 0.0],
                 lobe_scale: 0.0,
             },
+            rotate: true,
+            merge: true,
             placement: Placement {
                 sub_pleural: 0.0,
                 lower: 0.0,
             },
             texture: Texture {
+                salt: true,
                 sigma_a_mm: voxels([2.0, 20.0]),
                 density: [0.0, 0.3],
                 contrast: 0.15,

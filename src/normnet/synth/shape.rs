@@ -122,7 +122,7 @@ pub(super) fn draw(
     let mut out = Vec::new();
     let mut add = |count: usize, radius: [f32; 2], rng: &mut _| {
         for _ in 0..count {
-            out.push(Ellipsoid::draw(site, radius, &config.placement, rng));
+            out.push(Ellipsoid::draw(site, radius, config, rng));
         }
     };
     for size in [&config.small, &config.medium] {
@@ -138,13 +138,16 @@ pub(super) fn draw(
 }
 
 impl Ellipsoid {
-    fn draw(site: &Site<'_>, radius: [f32; 2], placement: &Placement, rng: &mut impl Rng) -> Self {
+    fn draw(site: &Site<'_>, radius: [f32; 2], config: &SynthConfig, rng: &mut impl Rng) -> Self {
         let radii = [0; 3].map(|_| super::uniform(radius, rng));
         let mean = radii.iter().sum::<f32>() / 3.0;
+        let centre = site.centre(mean, &config.placement, rng);
+        // Drawn in any case, so that an ablation differs from the whole in nothing else.
+        let turned = random_rotation(rng);
         Self {
-            centre: site.centre(mean, placement, rng),
+            centre,
             radii,
-            rotation: random_rotation(rng),
+            rotation: if config.rotate { turned } else { UPRIGHT },
         }
     }
 
@@ -232,6 +235,9 @@ impl Warp {
     }
 }
 
+/// No rotation.
+const UPRIGHT: [[f32; 3]; 3] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+
 /// Rotation about x, then y, then z by angles uniform in [0, 2π).
 fn random_rotation(rng: &mut impl Rng) -> [[f32; 3]; 3] {
     let [(sa, ca), (sb, cb), (sc, cc)] = [0; 3].map(|_| (rng.random::<f32>() * TAU).sin_cos());
@@ -292,6 +298,27 @@ mod tests {
     }
 
     #[test]
+    fn without_rotation_only_the_rotation_is_gone() {
+        let (dims, lungs) = ([20, 20, 20], vec![1u8; 8000]);
+        let site = Site::new(&lungs, dims, [1.0; 3]).unwrap();
+        let all = |rotate: bool| {
+            let config = SynthConfig {
+                rotate,
+                ..SynthConfig::paper()
+            };
+            draw(&site, 1.0, &config, &mut StdRng::seed_from_u64(8))
+        };
+        for (turned, upright) in all(true).iter().zip(&all(false)) {
+            assert_eq!(
+                (turned.centre, turned.radii),
+                (upright.centre, upright.radii)
+            );
+            assert_eq!(upright.rotation, UPRIGHT);
+            assert_ne!(turned.rotation, UPRIGHT);
+        }
+    }
+
+    #[test]
     fn an_ellipsoid_has_its_volume_on_any_grid() {
         let rigid = Elastic {
             alpha: [0.0, 0.0],
@@ -326,7 +353,7 @@ mod tests {
         let ball = Ellipsoid {
             centre: [40.0; 3],
             radii: [20.0; 3],
-            rotation: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            rotation: UPRIGHT,
         };
         let mut rng = StdRng::seed_from_u64(3);
         let (mut rigid, mut warped) = (vec![0u8; 800_000], vec![0u8; 800_000]);

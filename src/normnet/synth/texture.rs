@@ -27,6 +27,9 @@ pub(super) fn speckle(
     );
     let mut noise = Noise::new(rng);
     let density = density(block, spacing, sigma_a, [low, high], &mut noise);
+    if !config.salt {
+        return density;
+    }
     blurred_salt(&density, block, spacing, sigma_b, &mut noise)
 }
 
@@ -207,6 +210,34 @@ mod tests {
                 "{min} {max}"
             );
         }
+    }
+
+    #[test]
+    fn without_salt_the_texture_is_smooth_and_without_a_range_it_is_even() {
+        let paper = SynthConfig::paper().texture;
+        // Mean step from voxel to voxel along x, over the deviation: white noise has 2/√π.
+        let roughness = |f: &[f32]| {
+            let mean = f.iter().sum::<f32>() / f.len() as f32;
+            let sd = (f.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / f.len() as f32).sqrt();
+            let steps = f.windows(2).map(|w| (w[1] - w[0]).abs()).sum::<f32>();
+            steps / f.len() as f32 / sd
+        };
+        let draw = |config: &Texture| {
+            let mut rng = StdRng::seed_from_u64(5);
+            speckle(&BLOCK, SPACING, config, &mut rng)
+        };
+        let smooth = Texture {
+            salt: false,
+            sigma_a_mm: [8.0, 8.0],
+            ..paper.clone()
+        };
+        assert!(roughness(&draw(&paper)) > 2.0 * roughness(&draw(&smooth)));
+        let even = Texture {
+            density: [0.2, 0.2],
+            contrast: 0.0,
+            ..smooth
+        };
+        assert!(draw(&even).iter().all(|v| (v - 0.2).abs() < 1e-6));
     }
 
     #[test]
