@@ -95,6 +95,7 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
             seed: args.seed,
         },
     };
+    let mut written = Vec::new();
     for (precision, suffix) in [(Precision::Int8, "int8"), (Precision::F16, "f16")] {
         let name = format!("{}.{suffix}", args.name);
         let file = format!("{name}.safetensors");
@@ -108,7 +109,10 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
         entry.seal(&bytes);
         super::bench::record_memory(&mut entry, &bytes)?;
         write_atomically(&args.models.join(&file), &bytes)?;
-        println!("{file}: {} bytes, SHA-256 {}", entry.bytes, entry.sha256);
+        written.push(format!(
+            "{file}: {} bytes, SHA-256 {}",
+            entry.bytes, entry.sha256
+        ));
         manifest.models.retain(|e| e.name != name);
         manifest.models.push(entry);
     }
@@ -117,6 +121,8 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
         &args.models.join("manifest.json"),
         manifest.to_json()?.as_bytes(),
     )?;
+    // Not before: a reader that closes the pipe must not leave files without their entries.
+    println!("{}", written.join("\n"));
     Ok(())
 }
 
