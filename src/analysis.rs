@@ -528,13 +528,14 @@ impl Analysis {
                 } else {
                     0.8
                 };
-                let found = lungs::threshold(&scan.hu, &mut |p| progress(p * share));
-                let mut found = found.map_err(failed)?;
+                let found = lungs::thresholded(&scan.hu, &mut |p| progress(p * share));
+                let found = found.map_err(failed)?;
+                let mut lungs = None;
                 if let Some((used, net)) = self.lung_network.take() {
                     let drawn = net.refine(&scan.hu, &found, &mut |p| progress(0.2 + p * 0.6));
                     match drawn.map_err(failed)? {
                         Some(drawn) => {
-                            found = drawn;
+                            lungs = Some(drawn);
                             self.models.insert(0, used);
                         }
                         None => self
@@ -542,7 +543,7 @@ impl Analysis {
                             .push(WarningEntry::from(&Warning::LungsUnconfirmed)),
                     }
                 }
-                scan.lungs = Some(found);
+                scan.lungs = Some(lungs.unwrap_or(found.lungs));
             }
             if let Some(lungs) = &scan.lungs
                 && let Some(warning) = findings::lungs_cut(lungs)

@@ -25,7 +25,7 @@ pub mod train;
 
 pub use base::diaphragm;
 pub use sides::split;
-pub use threshold::threshold;
+pub use threshold::{Thresholded, threshold, thresholded};
 
 /// Label of the patient's right lung.
 pub const RIGHT: u8 = 1;

@@ -7,7 +7,7 @@
 
 use super::coarse::checked_spacing;
 use super::holes::fill_holes_up_to;
-use super::{LungError, split};
+use super::{LungError, Thresholded, split};
 use crate::grid::{Connectivity, bounding_box, components};
 use crate::infnet::slices::grey;
 use crate::nn::kernels::Kernels;
@@ -220,7 +220,7 @@ impl<B: Kernels> LungNetwork<B> {
 
 /// On the CPU: it runs where the scan is, before there is work for a GPU.
 impl LungNetwork<Flex> {
-    /// Draws the lungs anew around those that the threshold found: 1 = right, 2 = left, on the
+    /// Draws the lungs anew around those that [`thresholded`](super::thresholded) found: 1 = right, 2 = left, on the
     /// grid of the scan. Both volumes are on LPS axes. `progress` is called with rising values
     /// up to 1. Nothing if the network sees less than half of the lungs that the threshold found:
     /// then this is no scan for it.
@@ -233,9 +233,10 @@ impl LungNetwork<Flex> {
     pub fn refine(
         &self,
         hu: &Volume<i16>,
-        lungs: &Volume<u8>,
+        found: &Thresholded,
         progress: &mut dyn FnMut(f32),
     ) -> Result<Option<Volume<u8>>, LungError> {
+        let lungs = &found.lungs;
         assert_eq!(hu.dims, lungs.dims, "lungs on the scan's grid");
         let spacing = checked_spacing(hu)?;
         let Some(frame) = Frame::around(lungs, spacing) else {
@@ -251,7 +252,7 @@ impl LungNetwork<Flex> {
         }
         let pixel = [0, 1].map(|a| frame.size[a] as f64 * spacing[a] / self.side as f64);
         self.tidy(&mut maps, &agreed, pixel);
-        let mask = self.draw(&maps, &frame, lungs);
+        let mask = self.draw(&maps, &frame, found);
         let both = mask.data.iter().zip(&lungs.data);
         let both = both.filter(|(a, b)| **a != 0 && **b != 0).count();
         let before = lungs.data.iter().filter(|&&v| v != 0).count();
@@ -303,9 +304,10 @@ impl LungNetwork<Flex> {
         }
     }
 
-    /// The mask on the scan's grid: maps interpolated between slabs and pixels.
-    fn draw(&self, maps: &[u8], frame: &Frame, like: &Volume<u8>) -> Volume<u8> {
-        let side = self.side;
+    /// The mask on the scan's grid: maps interpolated between slabs and pixels, without airways and
+    /// bowel, which the threshold tells by their gas.
+    fn draw(&self, maps: &[u8], frame: &Frame, found: &Thresholded) -> Volume<u8> {
+        let (side, like) = (self.side, &found.lungs);
         let mut out = Volume::filled(0u8, like.dims, like.affine);
         for z in 0..frame.size[2] {
             let at =
@@ -319,9 +321,11 @@ impl LungNetwork<Flex> {
             });
             let fine = mixed.resize_bilinear([frame.size[0], frame.size[1]]);
             for (y, line) in fine.data().chunks_exact(frame.size[0]).enumerate() {
-                let row = frame.row(y, frame.start[2] + z, like.dims);
-                for (out, &v) in out.data[row].iter_mut().zip(line) {
-                    *out = u8::from(v >= f32::from(LUNG));
+                let k = frame.start[2] + z;
+                let row = frame.row(y, k, like.dims);
+                for (x, (out, &v)) in out.data[row].iter_mut().zip(line).enumerate() {
+                    let at = [frame.start[0] + x, frame.start[1] + y, k];
+                    *out = u8::from(v >= f32::from(LUNG) && !found.bars(at));
                 }
             }
         }
@@ -353,7 +357,7 @@ mod tests {
     }
 
     /// Two lungs of 20 × 40 × 20 voxels in a scan of 120 × 100 × 60.
-    fn two_lungs() -> (Volume<i16>, Volume<u8>) {
+    fn two_lungs() -> (Volume<i16>, Thresholded) {
         let affine = Affine::scale_offset([2.0, 2.0, 2.0], [0.0; 3]);
         let hu = Volume::filled(40i16, [120, 100, 60], affine);
         let mut lungs = Volume::filled(0u8, hu.dims, affine);
@@ -365,21 +369,22 @@ mod tests {
                 }
             }
         }
-        (hu, lungs)
+        let free = vec![0; lungs.len()];
+        (hu, Thresholded::of(lungs, free))
     }
 
     #[test]
     fn a_network_that_sees_no_lungs_changes_nothing() {
-        let (hu, lungs) = two_lungs();
-        let drawn = saying(-9.0).refine(&hu, &lungs, &mut |_| ()).unwrap();
+        let (hu, found) = two_lungs();
+        let drawn = saying(-9.0).refine(&hu, &found, &mut |_| ()).unwrap();
         assert!(drawn.is_none());
     }
 
     #[test]
     fn it_looks_around_what_the_threshold_found_and_not_further() {
-        let (hu, lungs) = two_lungs();
+        let (hu, found) = two_lungs();
         let mut last = 0.0;
-        let drawn = saying(9.0).refine(&hu, &lungs, &mut |p| {
+        let drawn = saying(9.0).refine(&hu, &found, &mut |p| {
             assert!(p >= last);
             last = p;
         });
@@ -394,7 +399,20 @@ mod tests {
     fn an_empty_volume_is_an_error() {
         let empty = Volume::filled(0i16, [0, 0, 0], Affine::from_spacing([1.0; 3]));
         let mask = Volume::filled(0u8, [0, 0, 0], empty.affine);
-        assert!(saying(9.0).refine(&empty, &mask, &mut |_| ()).is_err());
+        let found = Thresholded::of(mask, Vec::new());
+        assert!(saying(9.0).refine(&empty, &found, &mut |_| ()).is_err());
+    }
+
+    #[test]
+    fn airways_and_bowel_stay_out() {
+        let (hu, found) = two_lungs();
+        let upper = found.lungs.index(0, 0, 30);
+        let barred = (0..hu.len()).map(|at| u8::from(at >= upper)).collect();
+        let found = Thresholded::of(found.lungs, barred);
+        let drawn = saying(9.0).refine(&hu, &found, &mut |_| ()).unwrap();
+        let drawn = drawn.unwrap();
+        let (low, high) = bounding_box(&drawn.data, drawn.dims).unwrap();
+        assert_eq!((low[2], high[2]), (8, 30));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::border::{Cells, draw};
 use super::closing::include_lesions;
 use super::coarse::Coarse;
 use super::sides::sides;
-use crate::grid::{Components, Connectivity, components, dilate_ball, erode};
+use crate::grid::{Components, Connectivity, Dims, components, dilate_ball, erode};
 use crate::volume::Volume;
 
 /// Cells below are air: gas or aerated lung.
@@ -35,6 +35,37 @@ const NEEDED_SHARE: f64 = 0.02;
 /// Width of the seal for the second attempt, see [`inside`].
 const SEAL_MM: f64 = 5.0;
 
+/// What the threshold knows of a scan.
+pub struct Thresholded {
+    /// 1 = right lung, 2 = left lung, on the grid of the scan.
+    pub lungs: Volume<u8>,
+    /// Cells where no lung can be: airways, bowel, and everything outside the body.
+    barred: Vec<u8>,
+    /// Cells along each axis.
+    cells: Dims,
+    /// Voxels of a cell along each axis.
+    factor: Dims,
+}
+
+impl Thresholded {
+    /// A mask with a value a voxel that says where no lung can be.
+    #[cfg(test)]
+    pub(super) fn of(lungs: Volume<u8>, barred: Vec<u8>) -> Self {
+        Thresholded {
+            cells: lungs.dims,
+            factor: [1; 3],
+            lungs,
+            barred,
+        }
+    }
+
+    /// Whether a voxel lies in an airway, in the bowel or outside the body.
+    pub fn bars(&self, [i, j, k]: [usize; 3]) -> bool {
+        let [x, y, z] = [i / self.factor[0], j / self.factor[1], k / self.factor[2]];
+        self.barred[x + self.cells[0] * (y + self.cells[1] * z)] != 0
+    }
+}
+
 /// Lung mask of a scan on LPS axes: 1 = right lung, 2 = left lung, on the grid of the scan.
 ///
 /// Trachea and main bronchi are left out, vessels and lesions are meant to be in: infiltrates as
@@ -45,6 +76,17 @@ const SEAL_MM: f64 = 5.0;
 /// [`LungError::Volume`] for an empty or broken volume, [`LungError::NoLungs`] if there is not
 /// enough lung-like air inside the body; short scans need less.
 pub fn threshold(hu: &Volume<i16>, progress: &mut dyn FnMut(f32)) -> Result<Volume<u8>, LungError> {
+    Ok(thresholded(hu, progress)?.lungs)
+}
+
+/// The same, and what else is known then.
+///
+/// # Errors
+/// As [`threshold`].
+pub fn thresholded(
+    hu: &Volume<i16>,
+    progress: &mut dyn FnMut(f32),
+) -> Result<Thresholded, LungError> {
     progress(0.0);
     let scan = Coarse::new(hu)?;
     progress(0.1);
@@ -74,10 +116,15 @@ pub fn threshold(hu: &Volume<i16>, progress: &mut dyn FnMut(f32)) -> Result<Volu
         },
     );
     progress(1.0);
-    Ok(Volume {
-        data: labels,
-        dims: hu.dims,
-        affine: hu.affine,
+    Ok(Thresholded {
+        lungs: Volume {
+            data: labels,
+            dims: hu.dims,
+            affine: hu.affine,
+        },
+        barred: found.barred,
+        cells: scan.dims,
+        factor: scan.factor,
     })
 }
 

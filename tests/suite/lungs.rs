@@ -3,7 +3,7 @@
 use burn::backend::Flex;
 use pleura::io::{self, Limits};
 use pleura::lungs::network::LungNetwork;
-use pleura::lungs::threshold;
+use pleura::lungs::thresholded;
 use pleura::metrics::Confusion;
 use pleura::phantom::{self, PhantomConfig};
 use pleura::volume::Volume;
@@ -40,7 +40,7 @@ fn draws_the_lungs_of_a_phantom_with_its_lesions() {
         ..PhantomConfig::demo(5, 8, None)
     };
     let made = phantom::generate(&config);
-    let found = threshold(&made.hu, &mut |_| ()).unwrap();
+    let found = thresholded(&made.hu, &mut |_| ()).unwrap();
     let drawn = |name: &str| {
         let drawn = shipped(name).refine(&made.hu, &found, &mut |_| ());
         drawn.unwrap().unwrap()
@@ -69,7 +69,7 @@ fn thin_slices_give_the_same_lungs() {
             ..PhantomConfig::demo(5, 4, None)
         };
         let made = phantom::generate(&config);
-        let found = threshold(&made.hu, &mut |_| ()).unwrap();
+        let found = thresholded(&made.hu, &mut |_| ()).unwrap();
         let drawn = shipped("lungs.int8").refine(&made.hu, &found, &mut |_| ());
         let drawn = drawn.unwrap().unwrap();
         drawn.data.iter().filter(|&&v| v != 0).count() as f64 * drawn.voxel_ml()
@@ -92,7 +92,7 @@ fn labelled_scans_have_their_lungs_and_pneumonia_loses_none() {
     let both = |name: &str| {
         let scan = io::nifti::read(name, &bytes(name), &Limits::default()).unwrap();
         let (hu, _) = scan.hu.into_lps();
-        let found = threshold(&hu, &mut |_| ()).unwrap();
+        let found = thresholded(&hu, &mut |_| ()).unwrap();
         let drawn = network.refine(&hu, &found, &mut |_| ()).unwrap().unwrap();
         (found, drawn)
     };
@@ -109,7 +109,7 @@ fn labelled_scans_have_their_lungs_and_pneumonia_loses_none() {
         assert!(lesions > 0.94, "{case}: {lesions} of the lesions");
     }
     let (found, drawn) = both("ct/cap002");
-    let kept = inside(&found, &drawn);
+    let kept = inside(&found.lungs, &drawn);
     assert!(
         kept > 0.97,
         "pneumonia: {kept} of the lungs found by threshold"

@@ -2,7 +2,7 @@
 
 use super::super::segment::{NetworkArgs, SegmentArgs, Session, write};
 use crate::io::{self, Limits};
-use crate::lungs::threshold;
+use crate::lungs::thresholded;
 use crate::metrics::Confusion;
 use crate::volume::Volume;
 use burn::backend::Flex;
@@ -40,12 +40,13 @@ pub fn run(args: &LungsArgs) -> Result<(), Box<dyn Error>> {
         let scan = io::nifti::read(&name, &read(&path)?, &Limits::default())?;
         let (hu, _) = scan.hu.into_lps();
         let begun = crate::analysis::seconds();
-        let found = threshold(&hu, &mut |_| ()).map_err(|e| format!("{name}: {e}"))?;
+        let found = thresholded(&hu, &mut |_| ()).map_err(|e| format!("{name}: {e}"))?;
         let middle = crate::analysis::seconds();
         let drawn = network
             .refine(&hu, &found, &mut |_| ())
             .map_err(|e| format!("{name}: {e}"))?;
         let seconds = [middle - begun, crate::analysis::seconds() - middle];
+        let found = found.lungs;
         let Some(drawn) = drawn else {
             println!("{case:>16}  the network does not see the lungs");
             rows.push(json!({"case": case, "seen": false}));
