@@ -21,7 +21,7 @@ PAGE := $(shell find www/src www/public www/scripts -type f -not -path '*/public
 	www/index.html www/vite.config.ts www/package-lock.json
 WEIGHTS := $(wildcard models/*.safetensors) models/manifest.json
 
-.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots bench clean
+.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots bench fuzz clean
 
 run: binary site
 	$(PLEURA) serve www/dist --port $(PORT)
@@ -56,6 +56,28 @@ screenshots: binary site chromium
 # Against onnxruntime-web, in Chromium: see docs/benchmarks.md, which it writes. ARGS="--quick" is shorter.
 bench: www/pkg/pleura.js www/node_modules/.stamp chromium
 	cd www && node bench/run.mjs $(ARGS)
+
+# Looks for files on which a parser panics, hangs or takes too much memory, for ARGS seconds a target;
+# TARGETS="dicom zip" takes some of them. Finds lie in fuzz/artifacts. The flags are cargo-fuzz's; the
+# variable lets the stable compiler take them.
+TARGETS ?= nifti nrrd_metaimage dicom image zip manifest
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: export RUSTFLAGS := --cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module \
+	-Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares
+fuzz: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/fuzz
+fuzz:
+	cd fuzz
+	# With a target named, build scripts and macros are left as they are.
+	cargo build --release --bins --examples --target $(HOST)
+	built=$$CARGO_TARGET_DIR/$(HOST)/release
+	$$built/examples/seeds corpus
+	for target in $(TARGETS); do
+		mkdir -p artifacts/$$target
+		$$built/$$target corpus/$$target -artifact_prefix=artifacts/$$target/ -print_final_stats=1 \
+			-max_total_time=$(or $(ARGS),600) -fork=0 -rss_limit_mb=1024 -timeout=10 -max_len=65536
+	done
 
 # The folder to upload to any static host.
 site: www/dist/index.html

@@ -100,7 +100,9 @@ impl Int8 {
 /// The channel of each element of a row-major tensor, endlessly.
 fn channel_of(shape: &[usize], axis: usize) -> impl Iterator<Item = usize> {
     let channels = shape.get(axis).copied().unwrap_or(1).max(1);
-    let inner: usize = shape.iter().skip(axis + 1).product::<usize>().max(1);
+    // A tensor without elements may have sides whose product does not fit, and then it is not used.
+    let inner = elements(shape.get(axis + 1..).unwrap_or_default()).unwrap_or(1);
+    let inner = inner.max(1);
     (0..channels)
         .flat_map(move |c| std::iter::repeat_n(c, inner))
         .cycle()
@@ -621,6 +623,17 @@ mod tests {
         }
         let deep = "[".repeat(100_000);
         assert!(read(&with_header(&deep, 8)).is_err());
+    }
+
+    #[test]
+    fn a_tensor_of_nothing_may_have_a_long_side() {
+        let header = format!(
+            r#"{{"a":{{"dtype":"I8","shape":[0,{},2],"data_offsets":[0,0]}},
+                "a.scale":{{"dtype":"F32","shape":[0,1,1],"data_offsets":[0,0]}}}}"#,
+            usize::MAX
+        );
+        let file = read(&with_header(&header, 0)).unwrap();
+        assert!(file.tensors["a"].to_f32().is_empty());
     }
 
     #[test]

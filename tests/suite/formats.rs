@@ -2,6 +2,7 @@
 //! masks lie where those of the NIfTI file do.
 
 use crate::command::{Bench, assert_code, assert_says, labels, names, scan, text};
+use crate::untrusted::{metaimage, nrrd};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
@@ -100,45 +101,6 @@ fn zipped(hu: &Volume<i16>) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// The header of a volume, and its voxels behind it.
-fn with_voxels(header: String, hu: &Volume<i16>) -> Vec<u8> {
-    let voxels = hu.data.iter().flat_map(|v| v.to_le_bytes());
-    header.into_bytes().into_iter().chain(voxels).collect()
-}
-
-fn nrrd(hu: &Volume<i16>) -> Vec<u8> {
-    let [nx, ny, nz] = hu.dims;
-    let axis = |c: usize| {
-        let [x, y, z] = hu.affine.0.map(|row| row[c]);
-        format!("({x},{y},{z})")
-    };
-    let [i, j, k, origin] = [0, 1, 2, 3].map(axis);
-    let header = format!(
-        "NRRD0004\ntype: int16\ndimension: 3\nspace: right-anterior-superior\n\
-         sizes: {nx} {ny} {nz}\nspace directions: {i} {j} {k}\nspace origin: {origin}\n\
-         endian: little\nencoding: raw\n\n"
-    );
-    with_voxels(header, hu)
-}
-
-fn metaimage(hu: &Volume<i16>) -> Vec<u8> {
-    let [nx, ny, nz] = hu.dims;
-    let spacing = hu.spacing();
-    let axis = |c: usize, by: f64| {
-        let [x, y, z] = hu.affine.0.map(|row| row[c] / by);
-        format!("{} {} {z}", -x, -y)
-    };
-    let [i, j, k] = [0, 1, 2].map(|c| axis(c, spacing[c]));
-    let [x, y, z] = spacing;
-    let header = format!(
-        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n\
-         TransformMatrix = {i} {j} {k}\nOffset = {}\nElementSpacing = {x} {y} {z}\n\
-         DimSize = {nx} {ny} {nz}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n",
-        axis(3, 1.0)
-    );
-    with_voxels(header, hu)
-}
-
 #[test]
 fn one_scan_in_every_format_gives_the_same_masks() {
     let bench = Bench::new();
@@ -148,8 +110,8 @@ fn one_scan_in_every_format_gives_the_same_masks() {
         ["export", "packed.zip", "scan.nrrd", "other.mha"].map(|name| bench.path(name));
     export(&hu, &folder);
     fs::write(&archive, zipped(&hu)).unwrap();
-    fs::write(&nrrd_path, nrrd(&hu)).unwrap();
-    fs::write(&mha, metaimage(&hu)).unwrap();
+    fs::write(&nrrd_path, nrrd(&hu, false)).unwrap();
+    fs::write(&mha, metaimage(&hu, true)).unwrap();
 
     let out = bench.path("out");
     let inputs = [chest.as_path(), &folder, &archive, &nrrd_path, &mha];

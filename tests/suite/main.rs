@@ -1,6 +1,9 @@
 //! Everything that crosses modules, in one binary so that it links once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+// The parsers' own writer of DICOM files, which `untrusted` has too, names them by the crate.
+use pleura::{io, volume};
+
 #[cfg(all(feature = "cli", feature = "train"))]
 mod command;
 #[cfg(all(feature = "cli", feature = "train"))]
@@ -10,6 +13,7 @@ mod golden;
 mod gradients;
 mod kernels;
 mod lungs;
+mod mutations;
 mod norms;
 #[cfg(feature = "wgpu")]
 mod packed_gpu;
@@ -17,3 +21,4 @@ mod packing;
 mod resize;
 #[cfg(feature = "train")]
 mod training;
+mod untrusted;

@@ -250,9 +250,14 @@ fn samples(
         0 => frame.rows,
         lines => lines,
     };
+    // The shortest code has a bit, so the data say how many samples there can be.
+    let count = frame.rows * frame.columns;
+    if count.div_ceil(8) > data.len() {
+        return Err(SHORT);
+    }
     let first = 1_u16 << (frame.precision - scan.point_transform - 1);
     let mut bits = Bits::new(data);
-    let mut out = Vec::with_capacity(frame.rows * frame.columns);
+    let mut out = Vec::with_capacity(count);
     let mut above: Vec<u16> = Vec::new();
     let mut line: Vec<u16> = Vec::with_capacity(frame.columns);
     for row in 0..frame.rows {

@@ -38,6 +38,14 @@ impl Instance<'_> {
             ..
         } = self.format;
         let pixels = rows * columns;
+        // Slices are also decoded on their own, for pictures, before a volume is held to this.
+        if pixels > limits.max_voxels {
+            return Err(IoError::TooLarge {
+                file: self.name.to_owned(),
+                size: format!("{columns} × {rows} pixels"),
+                limit: format!("{} pixels", limits.max_voxels),
+            });
+        }
         match self.syntax.packing {
             Packing::Native => self.native(frame, pixels * bytes),
             Packing::Rle => {

@@ -4,6 +4,10 @@
 const HEADER: usize = 64;
 /// Most segments of a frame.
 const MAX_SEGMENTS: usize = 15;
+/// A run packs at most 128 bytes into two (section G.3.1).
+const MAX_RATIO: usize = 64;
+
+const SHORT: &str = "an RLE segment is too short";
 
 /// Unpacks one frame of `pixels` samples of `bytes` bytes each, little endian.
 ///
@@ -18,6 +22,9 @@ pub(super) fn unpack(frame: &[u8], pixels: usize, bytes: usize) -> Result<Vec<u8
     let (count, offsets) = words.split_first().ok_or("an RLE frame has no header")?;
     if *count != bytes || *count > MAX_SEGMENTS {
         return Err("an RLE frame does not have a segment for each byte of a sample");
+    }
+    if pixels.div_ceil(MAX_RATIO) > frame.len() {
+        return Err(SHORT);
     }
     let mut out = vec![0; pixels * bytes];
     for segment in 0..*count {
@@ -41,7 +48,6 @@ fn unpack_segment<'a>(
     packed: &[u8],
     mut out: impl ExactSizeIterator<Item = &'a mut u8>,
 ) -> Result<(), &'static str> {
-    const SHORT: &str = "an RLE segment is too short";
     let mut rest = packed;
     while out.len() > 0 {
         let (&control, after) = rest.split_first().ok_or(SHORT)?;
@@ -117,6 +123,7 @@ mod tests {
         for cut in 0..whole.len() {
             assert!(unpack(&whole[..cut], 300, 2).is_err(), "cut at {cut}");
         }
+        assert!(unpack(&whole, usize::MAX / 2, 2).is_err());
         for at in 0..whole.len() {
             let mut broken = whole.clone();
             broken[at] ^= 0xFF;

@@ -1,5 +1,7 @@
 //! Which of the files belong together, and which of them to take.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::instance::{self, Found, Instance};
@@ -64,12 +66,19 @@ impl<'a> Collection<'a> {
             stacks: Vec::new(),
         };
         let mut reason = None;
+        // What is unpacked is kept, so all files share the limit.
+        let mut limits = *limits;
         for file in files {
             if sniff::kind(&file.bytes) != Kind::Dicom {
                 continue;
             }
-            match instance::read(&file.name, &file.bytes, limits) {
-                Ok(Found::Slices(found)) => all.add(*found)?,
+            match instance::read(&file.name, &file.bytes, &limits) {
+                Ok(Found::Slices(found)) => {
+                    if let Cow::Owned(unpacked) = &found.data {
+                        limits.max_bytes = limits.max_bytes.saturating_sub(unpacked.len());
+                    }
+                    all.add(*found)?;
+                }
                 Ok(Found::Other(what)) => {
                     reason.get_or_insert_with(|| all.none(format!("only files {what}")));
                 }

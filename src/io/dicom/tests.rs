@@ -412,6 +412,36 @@ fn large_grids_are_refused_before_memory_is_taken() {
     assert!(matches!(error, IoError::TooLarge { .. }), "{error}");
 }
 
+/// Series are described before one is opened, and each description has a picture.
+#[test]
+fn a_picture_of_a_series_keeps_to_the_limits() {
+    let v = volume(axial());
+    let few = Limits {
+        max_voxels: 19,
+        ..Limits::default()
+    };
+    let found = series("folder", &files_of(&v, &Options::default()), &few).unwrap();
+    assert!(found[0].thumbnail.is_none());
+}
+
+#[test]
+fn deflated_files_share_the_limit() {
+    let v = volume(axial());
+    let options = Options {
+        syntax: uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+        ..Options::default()
+    };
+    let files = files_of(&v, &options);
+    // Each file unpacks to some hundred bytes.
+    let limits = Limits {
+        max_bytes: 2000,
+        ..Limits::default()
+    };
+    assert!(read("folder", &files[..1], None, &limits).is_ok());
+    let error = read("folder", &files, None, &limits).unwrap_err();
+    assert!(matches!(error, IoError::TooLarge { .. }), "{error}");
+}
+
 #[test]
 fn hostile_lengths_and_nesting_give_errors() {
     let v = volume(axial());
