@@ -174,7 +174,8 @@ impl Bench {
         args.extend(["--out".to_string(), text(out), "--models".to_string()]);
         args.push(text(&self.path("models")));
         args.extend(
-            ["--device", "cpu"]
+            // The lung network has its own tests; these models folders are without it.
+            ["--device", "cpu", "--lungs-by", "threshold"]
                 .iter()
                 .chain(options)
                 .map(|s| s.to_string()),
