@@ -252,8 +252,7 @@ fn semi<B: TrainKernels>(args: &SemiArgs, device: &B::Device) -> Result<(), Box<
     };
     let student = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
     let net = mean(&teacher, student);
-    let file = to_file(&params::read(&net));
-    write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
+    save(&net, &args.out.join("infnet.safetensors"))?;
     measure_both(&net, args.side, &held_back, &args.out, device)
 }
 
@@ -291,6 +290,12 @@ pub(super) fn filled<B: Backend, M: Module<B>>(net: M, path: &Path) -> Result<M,
     let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
     let file = TensorFile::from_bytes(&path.to_string_lossy(), &bytes)?;
     Ok(params::fill(net, |name, shape| file.f32(name, shape))?)
+}
+
+/// Writes a network's parameters: what [`filled`] and `pleura pack` read.
+fn save<B: Backend, M: Module<B>>(net: &M, path: &Path) -> Result<(), Box<dyn Error>> {
+    let file = to_file(&params::read(net));
+    Ok(write_atomically(path, &file.to_bytes()?)?)
 }
 
 /// Every how many mm a lesion-free slice is taken from a healthy scan.
@@ -362,8 +367,7 @@ fn classes<B: TrainKernels>(args: &ClassesArgs, device: &B::Device) -> Result<()
         }
     }
     let net = train_classes::train::<B>(&config, &samples, &args.out, device, &mut show)?;
-    let file = to_file(&params::read(&net));
-    write_atomically(&args.out.join("classes.safetensors"), &file.to_bytes()?)?;
+    save(&net, &args.out.join("classes.safetensors"))?;
     if held_back.is_empty() {
         return Ok(());
     }
@@ -453,8 +457,7 @@ fn infnet<B: TrainKernels>(args: &InfnetArgs, device: &B::Device) -> Result<(), 
         start = filled(start, path)?;
     }
     let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
-    let file = to_file(&params::read(&net));
-    write_atomically(&args.out.join("infnet.safetensors"), &file.to_bytes()?)?;
+    save(&net, &args.out.join("infnet.safetensors"))?;
     measure_both(&net, config.net.side, &held_back, &args.out, device)
 }
 

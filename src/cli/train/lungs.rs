@@ -1,10 +1,8 @@
 //! `pleura train lungs`.
 
-use super::{Device, show};
+use super::{Device, save, show};
 use crate::lungs;
 use crate::nn::kernels::TrainKernels;
-use crate::nn::params;
-use crate::training::{to_file, write_atomically};
 use clap::Args;
 use std::error::Error;
 use std::path::PathBuf;
@@ -39,7 +37,6 @@ pub fn lungs<B: TrainKernels>(args: &LungsArgs, device: &B::Device) -> Result<()
     config.without = args.without.clone();
     let sources = lungs::samples::read(&args.data, &config.without, config.seed)?;
     let net = lungs::train::train::<B>(&config, &sources, &args.out, device, &mut show)?;
-    let file = to_file(&params::read(&net));
-    write_atomically(&args.out.join("lungs.safetensors"), &file.to_bytes()?)?;
+    save(&net, &args.out.join("lungs.safetensors"))?;
     Ok(())
 }

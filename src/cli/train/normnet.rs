@@ -1,12 +1,10 @@
 //! `pleura train normnet`.
 
-use super::{Device, filled, show};
+use super::{Device, filled, save, show};
 use crate::nn::kernels::TrainKernels;
-use crate::nn::params;
 use crate::normnet::ablation::{PARTS, Part, part};
 use crate::normnet::data;
 use crate::normnet::train::{TrainConfig, fresh, train};
-use crate::training::{to_file, write_atomically};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use std::error::Error;
@@ -113,8 +111,7 @@ pub(super) fn normnet<B: TrainKernels>(
         let scans = data::open(&args.data, &config.without, pixel)?;
         let folder = args.out.join(format!("seed{seed}"));
         let net = train::<B>(&config, &scans, start, &folder, device, &mut show)?;
-        let file = to_file(&params::read(&net));
-        write_atomically(&args.out.join(&weights), &file.to_bytes()?)?;
+        save(&net, &args.out.join(&weights))?;
     }
     Ok(())
 }

@@ -1,11 +1,9 @@
 //! `pleura train vae`.
 
-use super::{Device, show};
+use super::{Device, save, show};
 use crate::nn::kernels::TrainKernels;
-use crate::nn::params;
 use crate::normnet::data;
 use crate::normnet::train_vae::{TrainConfig, train};
-use crate::training::{to_file, write_atomically};
 use clap::Args;
 use std::error::Error;
 use std::path::PathBuf;
@@ -39,7 +37,6 @@ pub(super) fn vae<B: TrainKernels>(
     config.seed = args.seed;
     let scans = data::open(&args.data, &[], config.slabs.frame.spacing[0])?;
     let net = train::<B>(&config, &scans, &args.out, device, &mut show)?;
-    let file = to_file(&params::read(&net));
-    write_atomically(&args.out.join("vae.safetensors"), &file.to_bytes()?)?;
+    save(&net, &args.out.join("vae.safetensors"))?;
     Ok(())
 }
