@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
-import { ANALYSIS_MS, SAID_MS, saveAll, skipReason, useBrowser, waitForResult } from '../lib/browser.mjs';
+import { ANALYSIS_MS, SAID_MS, saveAll, skipReason, soon, useBrowser, waitForResult } from '../lib/browser.mjs';
 import { masks } from '../lib/masks.mjs';
 import { volume } from '../lib/nifti.mjs';
 import { crash, workersOf } from '../lib/workers.mjs';
@@ -37,7 +37,7 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     const corrected = () => page.waitForFunction(() => /corrected/.test(document.getElementById('status-title').textContent), null, { timeout: SAID_MS });
     await page.click('.remove');
     await corrected();
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'undo');
+    await soon(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'undo'));
     const [after, second] = [await state(page), await saved(page)];
     assert.equal(after.lesions, before.lesions - 1);
     assert.ok(after.percent < before.percent, `${after.percent} of ${before.percent} %`);
@@ -64,7 +64,7 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
 
     await page.click('.scan-bar [data-action="demo"]');
     await page.waitForFunction(() => document.getElementById('results').hidden);
-    assert.equal(workersOf(page, 'correct').length, 0);
+    await soon(async () => assert.equal(workersOf(page, 'correct').length, 0));
     await page.click('#cancel');
     assert.deepEqual(watch.foreign, []);
   });

@@ -115,8 +115,8 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
     await page.setInputFiles('#folder-input', root);
     await page.waitForSelector('#series[open]', { timeout: 3 * SAID_MS });
     await page.keyboard.press('Escape');
+    await page.waitForSelector('#cancel', { state: 'hidden' });
     assert.match(await page.textContent('#message-title'), /Cancelled/);
-    assert.equal(await page.isVisible('#cancel'), false);
     assert.deepEqual(watch.errors, []);
   });
 

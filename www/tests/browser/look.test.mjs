@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { assertAccessible } from '../lib/axe.mjs';
-import { ANALYSIS_MS, SAID_MS, skipReason, useBrowser, waitForResult, waitForTiles } from '../lib/browser.mjs';
+import { ANALYSIS_MS, SAID_MS, skipReason, soon, useBrowser, waitForResult, waitForTiles } from '../lib/browser.mjs';
 import { waitForWorker } from '../lib/workers.mjs';
 
 describe('around the picture', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
@@ -21,7 +21,8 @@ describe('around the picture', { skip: skipReason(), timeout: 2 * ANALYSIS_MS },
     await worker.evaluate(() => fetch('http://127.0.0.2:8099/worker').catch(() => undefined));
     await page.waitForFunction(() => /^2 requests /.test(document.getElementById('leaves-open').textContent));
     await page.click('#leaves-open');
-    assert.match(await page.textContent('#leaves-list'), /127\.0\.0\.2:8099\/page \(blocked\).*127\.0\.0\.2:8099\/worker \(blocked\)/s);
+    const both = /127\.0\.0\.2:8099\/page \(blocked\).*127\.0\.0\.2:8099\/worker \(blocked\)/s;
+    await soon(async () => assert.match(await page.textContent('#leaves-list'), both));
     await assertAccessible(page, 'with the badge open');
   });
 
@@ -32,13 +33,14 @@ describe('around the picture', { skip: skipReason(), timeout: 2 * ANALYSIS_MS },
     await waitForResult(page);
     await assertAccessible(page, 'with results');
     const slice = async () => Number((await page.textContent('#slice-out')).split(' ')[0]);
+    const at = (wanted) => soon(async () => assert.equal(await slice(), wanted));
     const press = (key) => page.locator('body').press(key);
     await press('Home');
-    assert.equal(await slice(), 1);
+    await at(1);
     await press('ArrowUp');
-    assert.equal(await slice(), 2);
+    await at(2);
     await press('PageUp');
-    assert.equal(await slice(), 12);
+    await at(12);
     await press('b');
     assert.equal(await page.inputValue('#window'), 'bone');
     await press('2');

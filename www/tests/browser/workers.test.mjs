@@ -1,7 +1,7 @@
 // The Workers behind an analysis: that they share the work, outlive each other, and leave when told.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ANALYSIS_MS, choose, SAID_MS, saveAll, skipReason, useBrowser, waitForResult, waitForTiles } from '../lib/browser.mjs';
+import { ANALYSIS_MS, choose, SAID_MS, saveAll, skipReason, soon, useBrowser, waitForResult, waitForTiles } from '../lib/browser.mjs';
 import { assertSame, masks } from '../lib/masks.mjs';
 import { crash, CRASH, holdTiles, spyOnWorkers, waitForWorker, workersOf } from '../lib/workers.mjs';
 
@@ -19,14 +19,14 @@ describe('the workers', { skip: skipReason(), timeout: 6 * ANALYSIS_MS }, () => 
 
   /** Runs in the page: the file has been opened. */
   const informed = () => document.getElementById('file-info').textContent !== '';
-  const title = (page) => page.textContent('#message-title');
+  /** The page says so, at once or once it has heard. */
+  const says = (page, id, pattern) => soon(async () => assert.match(await page.textContent(id), pattern));
+  const idle = (page) => page.waitForSelector('#cancel', { state: 'hidden' });
   const unexpected = (watch) => watch.errors.filter((text) => !text.includes(CRASH));
 
   /** Of a kind no more Workers than this are left, once the browser has told of the end of the others. */
   async function assertLeft(page, kind, most, when) {
-    const deadline = Date.now() + 5000;
-    while (workersOf(page, kind).length > most && Date.now() < deadline) await page.waitForTimeout(20);
-    assert.ok(workersOf(page, kind).length <= most, `${workersOf(page, kind).length} ${kind} workers ${when}`);
+    await soon(async () => assert.ok(workersOf(page, kind).length <= most, `${workersOf(page, kind).length} ${kind} workers ${when}`));
   }
 
   async function assertNoWorkers(page, when) {
@@ -58,7 +58,7 @@ describe('the workers', { skip: skipReason(), timeout: 6 * ANALYSIS_MS }, () => 
     const begun = Date.now();
     const shared = await result(page);
     t.diagnostic(`two workers: ${((Date.now() - begun) / 1000).toFixed(1)} s`);
-    assert.match(await page.textContent('#device'), /2 workers/);
+    await says(page, '#device', /2 workers/);
     const spied = await page.evaluate(() => window.spied);
     const compute = spied.filter(({ url }) => url.includes('/compute-'));
     assert.equal(compute.length, 2);
@@ -86,8 +86,8 @@ describe('the workers', { skip: skipReason(), timeout: 6 * ANALYSIS_MS }, () => 
       await waitForTiles(page, 1);
       const victim = workersOf(page, kind)[0];
       await crash(page, victim);
-      assert.match(await title(page), /new one, keeping \d+ finished part/);
-      assert.match(await page.textContent('#message-text'), new RegExp(CRASH));
+      await says(page, '#message-title', /new one, keeping \d+ finished part/);
+      await says(page, '#message-text', new RegExp(CRASH));
       await waitForWorker(page, kind, [victim]);
       const again = await result(page);
       if (alone !== undefined) assertSame(again, alone, 'with and without a death');
@@ -101,19 +101,19 @@ describe('the workers', { skip: skipReason(), timeout: 6 * ANALYSIS_MS }, () => 
     await page.waitForFunction(informed, null, { timeout: SAID_MS });
     for (const answer of answers) {
       await crash(page, await waitForWorker(page, 'compute'));
-      assert.match(await title(page), answer);
+      await says(page, '#message-title', answer);
     }
   }
 
   test('failures in a row lead down the ladder and to its end, and it starts again on request', async (t) => {
     const { page } = await open(t, `${CASE}&workers=2`, { init: holdTiles });
     await crashInARow(page, [/new one/, /fewer workers/, /new one/, /again and again/]);
-    assert.equal(await page.isVisible('#cancel'), false);
+    await idle(page);
     await assertNoWorkers(page, 'after the last failure');
     await page.evaluate(() => window.releaseTiles());
     await page.click('#analyse');
     await waitForTiles(page, 1);
-    assert.match(await page.textContent('#device'), /2 workers/);
+    await says(page, '#device', /2 workers/);
   });
 
   test('from the GPU it goes on with a smaller buffer, then on the CPU', async (t) => {
@@ -121,7 +121,7 @@ describe('the workers', { skip: skipReason(), timeout: 6 * ANALYSIS_MS }, () => 
     await crashInARow(page, [/new one/, /smaller working set/, /new one/, /on the CPU/]);
     await page.evaluate(() => window.releaseTiles());
     const onCpu = await result(page);
-    assert.match(await page.textContent('#device'), /CPU path, 2 workers: the GPU stopped/);
+    await says(page, '#device', /CPU path, 2 workers: the GPU stopped/);
     if (alone !== undefined) assertSame(onCpu, alone, 'fallen from the GPU and on the CPU');
     assert.deepEqual(unexpected(watch), []);
   });
@@ -139,7 +139,7 @@ describe('the workers', { skip: skipReason(), timeout: 6 * ANALYSIS_MS }, () => 
       await until();
       await page.click('#cancel');
       await check(page, moment);
-      assert.equal(await page.isVisible('#cancel'), false, moment);
+      await idle(page);
       await page.reload();
     }
     assert.deepEqual(watch.errors, []);

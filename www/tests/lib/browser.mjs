@@ -90,6 +90,7 @@ export function startBrowser(ownGpu = false) {
 async function openPage(browser, url, { init, ...options }) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   if (init !== undefined) await context.addInitScript(init);
+  context.setDefaultTimeout(SAID_MS);
   const page = await context.newPage();
   const own = new URL(url).origin;
   const watch = { foreign: [], errors: [], requests: [] };
@@ -113,6 +114,17 @@ async function openPage(browser, url, { init, ...options }) {
   });
   await page.goto(url);
   return { context, page, watch };
+}
+
+/** Asserts again and again until it holds: for what the page does in a task of its own, after the click that asked for it. */
+export async function soon(assertion) {
+  for (const deadline = Date.now() + SAID_MS; ; await new Promise((resolve) => void setTimeout(resolve, 20))) {
+    try {
+      return await assertion();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
 }
 
 /** Waits for the findings; a message of failure on the page ends the wait at once. */
