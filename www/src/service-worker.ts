@@ -1,6 +1,6 @@
 /** Registers the service worker and waits, briefly, until this page is under it. */
 
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 4000;
 
 export async function registerServiceWorker(): Promise<void> {
   // Missing on plain http; in development the script does not exist.
@@ -10,10 +10,8 @@ export async function registerServiceWorker(): Promise<void> {
     if (container.controller !== null) resolve();
     else container.addEventListener('controllerchange', () => resolve(), { once: true });
   });
-  try {
-    await container.register('./sw.js');
-    await Promise.race([controlled, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
-  } catch {
-    // Switched off by the person or the browser: the page works without, only not offline.
-  }
+  // Switched off by the person or the browser: the page works without, only not offline.
+  const registered = container.register('./sw.js').then(() => controlled, () => undefined);
+  // A registration that hangs must not hold the page up.
+  await Promise.race([registered, new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
 }
