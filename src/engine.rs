@@ -339,8 +339,14 @@ impl<B: Kernels> Engine<B> {
         if let Some((net, side)) = &self.classes
             && probability.iter().any(|&p| p >= INFECTED)
         {
+            // In a scan the classes get one look: it takes longer than Inf-Net's.
+            let looks = if looks.len() == Orientation::ALL.len() {
+                looks
+            } else {
+                &looks[..1]
+            };
             classes = self
-                .classify(net, *side, grey, &probability, infnet.side)
+                .classify(net, *side, grey, &probability, infnet.side, looks)
                 .await?;
         }
         Ok(SliceResult {
@@ -349,7 +355,8 @@ impl<B: Kernels> Engine<B> {
         })
     }
 
-    /// Ground glass (1) or consolidation (2) for every pixel of the network's square.
+    /// Ground glass (1) or consolidation (2) for every pixel of Inf-Net's square, logits summed over
+    /// the orientations.
     async fn classify(
         &self,
         net: &UNet<B>,
@@ -357,21 +364,29 @@ impl<B: Kernels> Engine<B> {
         grey: &Plane<u8>,
         probability: &[u8],
         map_side: usize,
+        looks: &[Orientation],
     ) -> Result<Vec<u8>, EngineError> {
         check("the class network", map_side * map_side, probability.len())?;
         let map = Plane::from_fn([map_side; 2], |x, y| probability[y * map_side + x]);
-        let mut input = slices::network_input(grey, side);
-        input.extend(slices::network_input(&map, side));
-        let data = TensorData::new(input, [1, 6, side, side]);
-        let logits = net.forward(Tensor::<B, 4>::from_data(data, &self.device));
-        let values = read(logits).await?;
-        let (glass, solid) = values.split_at(side * side);
-        let labels: Vec<u8> = glass
-            .iter()
-            .zip(solid)
-            .map(|(g, s)| 1 + u8::from(s > g))
-            .collect();
-        let labels = Plane::from_fn([side; 2], |x, y| labels[y * side + x]);
+        // How much more a pixel is consolidation than ground glass.
+        let mut margin = vec![0.0; side * side];
+        for look in looks {
+            let mut input = slices::network_input(&look.apply(grey), side);
+            input.extend(slices::network_input(&look.apply(&map), side));
+            let data = TensorData::new(input, [1, 6, side, side]);
+            let logits = net.forward(Tensor::<B, 4>::from_data(data, &self.device));
+            let values = read(logits).await?;
+            let (glass, solid) = values.split_at(side * side);
+            let margins = Plane::from_fn([side; 2], |x, y| {
+                let at = y * side + x;
+                solid[at] - glass[at]
+            });
+            let margins = look.inverse().apply(&margins);
+            for (sum, value) in margin.iter_mut().zip(margins.data()) {
+                *sum += value;
+            }
+        }
+        let labels = Plane::from_fn([side; 2], |x, y| 1 + u8::from(margin[y * side + x] > 0.0));
         Ok(labels.resize_nearest([map_side; 2]).into_data())
     }
 }

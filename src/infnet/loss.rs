@@ -81,6 +81,28 @@ pub fn structure<B: Backend>(
     cross + (iou.neg() + 1.0).mean()
 }
 
+/// Pixels of either side that the Dice of a plane is softened by.
+const SOFTENED: f32 = 30.0;
+
+/// One minus the soft Dice of each plane, on the mean of those with a target. A plane whose target is
+/// empty has no Dice to gain; BCE speaks for it.
+///
+/// `logits`, `target`, `weight`: `[n, c, h, w]`.
+pub fn dice_loss<B: Backend>(
+    logits: Tensor<B, 4>,
+    target: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+) -> Tensor<B, 1> {
+    let sum = |t: Tensor<B, 4>| t.sum_dim(3).sum_dim(2);
+    let present = sum(target.clone()).greater_elem(0.5).float();
+    let p = sigmoid(logits);
+    let inter = sum(weight.clone() * p.clone() * target.clone());
+    let both = sum(weight * (p + target));
+    let dice = (inter * 2.0 + SOFTENED) / (both + SOFTENED);
+    let count = present.clone().sum().clamp_min(1.0);
+    ((dice.neg() + 1.0) * present).sum() / count
+}
+
 /// The whole loss: S_g, S_5, S_4, S_3 (and S_2) by structure, S_e by BCE; all weights 1.
 pub fn total<B: Backend>(
     maps: &Maps<B>,
@@ -107,6 +129,26 @@ mod tests {
 
     fn plane(values: Vec<f32>) -> Tensor<Flex, 4> {
         Tensor::from_data(TensorData::new(values, [1, 1, 4, 4]), &Default::default())
+    }
+
+    #[test]
+    fn dice_counts_planes_that_have_something() {
+        let half = |inside: f32| (0..16).map(|i| if i < 8 { inside } else { 0.0 }).collect();
+        let of = |logits: f32, target: Vec<f32>| {
+            let logits = plane(
+                (0..16)
+                    .map(|i| if i < 8 { logits } else { -logits })
+                    .collect(),
+            );
+            dice_loss(logits, plane(target), plane(vec![1000.0; 16])).into_scalar()
+        };
+        assert!(of(20.0, half(1.0)) < 1e-3, "right everywhere");
+        assert!(of(-20.0, half(1.0)) > 0.99, "wrong everywhere");
+        assert!(
+            (of(0.0, half(1.0)) - 0.5).abs() < 2e-3,
+            "8 of 16 half believed"
+        );
+        assert_eq!(of(20.0, half(0.0)), 0.0, "nothing to find");
     }
 
     /// The 4×4 case of SPEC A.10, measured in PyTorch.

@@ -11,6 +11,8 @@
 pub mod classes;
 pub mod decoder;
 pub mod edge;
+#[cfg(feature = "train")]
+pub mod head;
 pub mod lite0;
 pub mod res2net;
 pub mod reverse;
@@ -23,6 +25,8 @@ pub mod data;
 pub mod import;
 #[cfg(feature = "train")]
 pub mod loss;
+#[cfg(feature = "train")]
+pub mod rounds;
 #[cfg(feature = "train")]
 pub mod semi;
 #[cfg(feature = "train")]

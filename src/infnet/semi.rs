@@ -9,8 +9,10 @@ use super::data::{Sample, grey, images};
 use super::slices::{Harmonisation, Orientation, histogram, network_input};
 use crate::grid::dilate;
 use crate::nn::kernels::Kernels;
+use crate::nn::unet::UNet;
 use crate::plane::Plane;
 use crate::training::TrainError;
+use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,9 +74,27 @@ pub fn unlabelled(folder: &Path, stride: usize) -> Result<Vec<Sample>, TrainErro
     Ok(kept)
 }
 
+/// A network from slices `[n, 3, h, w]` to logits of infection `[n, 1, h, w]`.
+pub trait Segmenter<B: Backend> {
+    /// Its logits.
+    fn segment(&self, slices: Tensor<B, 4>) -> Tensor<B, 4>;
+}
+
+impl<B: Kernels> Segmenter<B> for InfNet<B> {
+    fn segment(&self, slices: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.predict(slices)
+    }
+}
+
+impl<B: Kernels> Segmenter<B> for UNet<B> {
+    fn segment(&self, slices: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.forward(slices)
+    }
+}
+
 /// The network's mean logits over the orientations: a square of its side, turned as the image is.
 pub fn logits<B: Kernels>(
-    net: &InfNet<B>,
+    net: &impl Segmenter<B>,
     image: &Plane<u8>,
     side: usize,
     orientations: &[Orientation],
@@ -84,7 +104,7 @@ pub fn logits<B: Kernels>(
     for orientation in orientations {
         let input = network_input(&orientation.apply(image), side);
         let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
-        let map = net.predict(input).into_data().convert::<f32>();
+        let map = net.segment(input).into_data().convert::<f32>();
         let values = map.to_vec::<f32>().unwrap_or_default();
         let square = Plane::from_fn([side; 2], |x, y| {
             values.get(y * side + x).copied().unwrap_or(0.0)

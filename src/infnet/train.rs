@@ -5,11 +5,13 @@ use super::loss::{self, Bce};
 use super::{InfNet, InfNetConfig};
 use crate::nn::Builder;
 use crate::nn::kernels::TrainKernels;
+use crate::nn::unet::{Channels, UNet};
 use crate::training::{Progress, Run, TrainError, cosine, scalar, step_rng};
 use burn::backend::Autodiff;
 use burn::grad_clipping::GradientClippingConfig;
-use burn::module::list_param_ids;
+use burn::module::{AutodiffModule, list_param_ids};
 use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -145,6 +147,92 @@ fn make_batch(config: &TrainConfig, sources: &Sources, step: usize) -> Batch {
     batch
 }
 
+/// A batch on the device: image `[n, 3, h, w]`, the others `[n, 1, h, w]`.
+struct Planes<B: TrainKernels> {
+    image: Tensor<Autodiff<B>, 4>,
+    target: Tensor<Autodiff<B>, 4>,
+    weight: Tensor<Autodiff<B>, 4>,
+    edge: Tensor<Autodiff<B>, 4>,
+}
+
+impl<B: TrainKernels> Planes<B> {
+    fn new(batch: Batch, device: &B::Device) -> Self {
+        let plane = |values: Vec<f32>, channels: usize| {
+            let shape = [batch.count, channels, batch.side, batch.side];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        Planes {
+            image: plane(batch.image, 3),
+            target: plane(batch.target, 1),
+            weight: plane(batch.weight, 1),
+            edge: plane(batch.edge, 1),
+        }
+    }
+}
+
+type Gradients<B> = <Autodiff<B> as AutodiffBackend>::Gradients;
+
+/// What a network is trained with, whatever it is.
+struct Recipe<'a, B: TrainKernels> {
+    config: &'a TrainConfig,
+    sources: &'a Sources,
+    folder: &'a Path,
+    device: &'a B::Device,
+}
+
+impl<B: TrainKernels> Recipe<'_, B> {
+    fn mode(&self) -> Bce {
+        match self.config.weighted {
+            true => Bce::Weighted,
+            false => Bce::Plain,
+        }
+    }
+
+    /// Trains with an optimiser for each part of the gradients that `gradients` gives of a loss.
+    fn train<M, const N: usize>(
+        &self,
+        start: M,
+        loss: impl Fn(&M, Planes<B>) -> Tensor<Autodiff<B>, 1>,
+        gradients: impl Fn(Gradients<B>, &M) -> [GradientsParams; N],
+        rates: impl Fn(usize) -> [f64; N],
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<M::InnerModule, TrainError>
+    where
+        M: AutodiffModule<Autodiff<B>>,
+    {
+        let config = self.config;
+        let make = || {
+            let adam = AdamWConfig::new().with_epsilon(1e-8);
+            let adam = match config.cosine {
+                true => adam.with_weight_decay(1e-4),
+                false => adam
+                    .with_weight_decay(0.0)
+                    .with_grad_clipping(Some(GradientClippingConfig::Value(0.5))),
+            };
+            adam.init::<Autodiff<B>, M>()
+        };
+        let run = Run {
+            steps: config.steps,
+            ema: config.ema,
+            folder: self.folder,
+            note: serde_json::to_string(config).unwrap_or_default(),
+        };
+        run.train(
+            start,
+            &|| (0..N).map(|_| make()).collect(),
+            &|step| make_batch(config, self.sources, step),
+            &mut |model, batch| {
+                let loss = loss(model, Planes::new(batch, self.device));
+                let value = scalar(loss.clone());
+                (value, gradients(loss.backward(), model).into())
+            },
+            &|step| rates(step).map(|rate| rate * config.decay(step)).to_vec(),
+            self.device,
+            report,
+        )
+    }
+}
+
 /// Trains and returns the (averaged) network on the inner backend. `folder` keeps the
 /// checkpoint; a run of the same settings found there is resumed.
 pub fn train<B: TrainKernels>(
@@ -155,51 +243,64 @@ pub fn train<B: TrainKernels>(
     device: &B::Device,
     report: &mut dyn FnMut(Progress),
 ) -> Result<InfNet<B>, TrainError> {
-    let make = || {
-        let adam = AdamWConfig::new().with_epsilon(1e-8);
-        let adam = match config.cosine {
-            true => adam.with_weight_decay(1e-4),
-            false => adam
-                .with_weight_decay(0.0)
-                .with_grad_clipping(Some(GradientClippingConfig::Value(0.5))),
-        };
-        adam.init::<Autodiff<B>, InfNet<Autodiff<B>>>()
-    };
-    let mode = if config.weighted {
-        Bce::Weighted
-    } else {
-        Bce::Plain
-    };
-    let run = Run {
-        steps: config.steps,
-        ema: config.ema,
+    let recipe = Recipe::<B> {
+        config,
+        sources,
         folder,
-        note: serde_json::to_string(config).unwrap_or_default(),
+        device,
     };
-    run.train(
+    let loss = |model: &InfNet<Autodiff<B>>, planes: Planes<B>| {
+        let maps = model.forward(planes.image);
+        let Planes { target, weight, .. } = planes;
+        loss::total(&maps, &target, &weight, &planes.edge, recipe.mode())
+    };
+    recipe.train(
         start,
-        &|| vec![make(), make()],
-        &|step| make_batch(config, sources, step),
-        &mut |model, batch| {
-            let plane = |values: Vec<f32>, channels: usize| {
-                let shape = [batch.count, channels, batch.side, batch.side];
-                Tensor::<Autodiff<B>, 4>::from_data(TensorData::new(values, shape), device)
-            };
-            let maps = model.forward(plane(batch.image, 3));
-            let (target, weight) = (plane(batch.target, 1), plane(batch.weight, 1));
-            let loss = loss::total(&maps, &target, &weight, &plane(batch.edge, 1), mode);
-            let value = scalar(loss.clone());
-            let mut grads = loss.backward();
+        loss,
+        |mut grads, model| {
             // The model's own: a resumed one has the parameter ids of its checkpoint.
             let encoder = list_param_ids(&model.encoder);
             let of_encoder = GradientsParams::from_params(&mut grads, model, &encoder);
-            (
-                value,
-                vec![of_encoder, GradientsParams::from_grads(grads, model)],
-            )
+            [of_encoder, GradientsParams::from_grads(grads, model)]
         },
-        &|step| config.rates.map(|rate| rate * config.decay(step)).to_vec(),
+        |_| config.rates,
+        report,
+    )
+}
+
+/// Channels of the first level of the plain U-Net that Inf-Net is compared with.
+const UNET_WIDTH: usize = 16;
+
+/// Trains the baseline, a plain U-Net from slice to logits, by the same recipe: the same batches, the
+/// structure loss on its one map, the head's rate throughout.
+pub fn train_unet<B: TrainKernels>(
+    config: &TrainConfig,
+    sources: &Sources,
+    folder: &Path,
+    device: &B::Device,
+    report: &mut dyn FnMut(Progress),
+) -> Result<UNet<B>, TrainError> {
+    let channels = Channels {
+        input: 3,
+        width: UNET_WIDTH,
+        output: 1,
+    };
+    let start = UNet::new(&mut Builder::training(config.seed, device), channels);
+    let recipe = Recipe::<B> {
+        config,
+        sources,
+        folder,
         device,
+    };
+    let loss = |model: &UNet<Autodiff<B>>, planes: Planes<B>| {
+        let logits = model.forward(planes.image);
+        loss::structure(logits, planes.target, planes.weight, recipe.mode())
+    };
+    recipe.train(
+        start,
+        loss,
+        |grads, model| [GradientsParams::from_grads(grads, model)],
+        |_| [config.rates[1]],
         report,
     )
 }

@@ -30,6 +30,11 @@ pub(super) fn unpack<'a>(
         file: file.to_owned(),
         reason,
     };
+    if let Some(promised) = empty_promise(bytes) {
+        let reason =
+            format!("it promises {promised} files that are not in it; it may be cut or damaged");
+        return Err(failed(name, reason));
+    }
     let mut archive =
         ZipArchive::new(Cursor::new(bytes)).map_err(|e| failed(name, e.to_string()))?;
     if archive.len() > MAX_ENTRIES {
@@ -70,6 +75,36 @@ pub(super) fn unpack<'a>(
         }
     }
     Ok(files)
+}
+
+/// How many files an archive promises, if it does not have the headers of so many: memory is taken for
+/// a promise before the headers are read.
+fn empty_promise(bytes: &[u8]) -> Option<u64> {
+    /// The longest comment, behind the end record.
+    const COMMENT: usize = u16::MAX as usize;
+    const END: usize = 22;
+    const LOCATOR: usize = 20;
+    let all = |kind: [u8; 2]| {
+        let windows = bytes.windows(4).enumerate();
+        windows.filter(move |(_, w)| *w == [b'P', b'K', kind[0], kind[1]])
+    };
+    let number = |at: usize, len: usize| {
+        let le = bytes.get(at..at + len)?.iter().rev();
+        Some(le.fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    };
+    let headers = all([1, 2]).count() as u64;
+    let ends: Vec<usize> = all([5, 6]).map(|(at, _)| at).collect();
+    let located = |at: usize| at >= LOCATOR && bytes[at - LOCATOR..].starts_with(b"PK\x06\x07");
+    let is_large = ends.iter().any(|&at| located(at));
+    let tail = bytes.len().saturating_sub(END + COMMENT);
+    let near = ends.into_iter().filter(|&at| at >= tail);
+    let small = near.flat_map(|at| [number(at + 8, 2), number(at + 10, 2)]);
+    // Where there is a large record, the small one may say so by its largest number.
+    let small = small.filter(|&n| !is_large || n != Some(u64::from(u16::MAX)));
+    let large = all([6, 6]).filter(|_| is_large);
+    let large = large.flat_map(|(at, _)| [number(at + 24, 8), number(at + 32, 8)]);
+    let promised = small.chain(large).flatten().max()?;
+    (promised > headers).then_some(promised)
 }
 
 enum Content {
@@ -180,6 +215,33 @@ mod tests {
         let error = unpack("bomb.zip", &bytes, &limits).unwrap_err();
         assert!(matches!(error, IoError::TooLarge { .. }), "{error}");
         assert!(error.to_string().contains("bomb.nii"), "{error}");
+    }
+
+    /// An archive may promise files by the thousand million.
+    #[test]
+    fn promises_are_counted_before_memory_is_taken() {
+        let refused = |bytes: &[u8], promised: &str| {
+            let error = open("a.zip", bytes, &Limits::default()).unwrap_err();
+            assert!(error.to_string().contains(promised), "{error}");
+        };
+        let honest = one("README", b"read me".to_vec());
+        let end = honest.len() - 22;
+        assert_eq!(empty_promise(&honest), None);
+        for field in [8, 10] {
+            let mut bytes = honest.clone();
+            bytes[end + field + 1] = 0xf7;
+            refused(&bytes, "63233 files");
+        }
+        // The same in the record for large archives, with its locator before the small record.
+        let mut bytes = honest[..end].to_vec();
+        bytes.extend(b"PK\x06\x06");
+        bytes.extend([0; 28]);
+        bytes.extend(1_000_000_000_000_u64.to_le_bytes());
+        bytes.extend([0; 16]);
+        bytes.extend(b"PK\x06\x07");
+        bytes.extend([0; 16]);
+        bytes.extend(&honest[end..]);
+        refused(&bytes, "1000000000000 files");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! A training run that was killed goes on as if it had not been.
 
 use burn::backend::Flex;
+use burn::module::AutodiffModule;
+use burn::tensor::backend::BackendTypes;
 use pleura::infnet::data::{Augment, Sample};
+use pleura::infnet::rounds::{Course, Lesson, best};
 use pleura::infnet::train::{Sources, TrainConfig, fresh, train};
 use pleura::infnet::{InfNet, InfNetConfig};
 use pleura::nn::params::read;
@@ -146,4 +149,80 @@ fn refuses_half_a_checkpoint(folder: &Path) {
         error.contains(&checkpoint(folder).display().to_string()),
         "{error}"
     );
+}
+
+/// A course of two rounds and a fine-tuning in `folder`.
+fn course<'a>(
+    folder: &'a Path,
+    device: &'a <Flex as BackendTypes>::Device,
+    steps: usize,
+) -> Course<'a, Flex> {
+    let config = config(1);
+    let all = sources().labelled;
+    Course {
+        stages: best(&config, 2, 2, steps),
+        groups: vec![all[1..].to_vec(); 2],
+        labelled: all[..1].to_vec(),
+        clean: Vec::new(),
+        imagenet: fresh::<Flex>(&config, &Default::default()),
+        side: 64,
+        folder,
+        device,
+    }
+}
+
+/// Semi-Inf-Net's course: labels stay where they can be looked at, and a run that was killed between
+/// two stages goes on as if it had not been.
+#[test]
+fn a_course_of_rounds_goes_on_where_it_was_killed() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [straight, killed] = folders.each_ref().map(|folder| folder.path());
+    let teacher = fresh::<Flex>(&config(1), &Default::default()).valid();
+    let device = Default::default();
+    let run = |folder: &Path, steps| course(folder, &device, steps).run(&teacher, &mut |_| ());
+
+    let expected = run(straight, 1).unwrap();
+    for round in ["labels-0", "labels-1"] {
+        assert_eq!(fs::read_dir(straight.join(round)).unwrap().count(), 2);
+    }
+    let left = fs::read_dir(straight)
+        .unwrap()
+        .map(|e| e.unwrap().file_name());
+    let mut left: Vec<_> = left
+        .filter(|n| n.to_string_lossy().starts_with("stage"))
+        .collect();
+    left.sort();
+    assert_eq!(left, ["stage-2"], "one stage's weights are kept");
+
+    // After the first round only its weights and labels are there.
+    let mut first = course(killed, &device, 1);
+    let whole = first.stages.clone();
+    first.stages.truncate(1);
+    first.run(&teacher, &mut |_| ()).unwrap();
+    let settings = fs::read(straight.join("settings.json")).unwrap();
+    fs::write(killed.join("settings.json"), settings).unwrap();
+    assert_eq!(whole[0].lesson, Lesson::Round(0));
+    assert_same("a killed course", &run(killed, 1).unwrap(), &expected);
+
+    let error = run(killed, 2).unwrap_err();
+    assert!(error.to_string().contains("other settings"), "{error}");
+}
+
+/// As published: 50 slices and 1600 unlabelled ones in 320 rounds of 5, then a new network.
+#[test]
+fn the_published_course() {
+    let net = InfNetConfig::paper();
+    let stages = pleura::infnet::rounds::paper(&net, 50, &[5; 320], 1);
+    assert_eq!(stages.len(), 322);
+    // Nine epochs of batches of 16 at three sizes, of 55 slices at first and 1650 at last.
+    let steps = |at: usize| stages[at].config.steps;
+    assert_eq!([steps(0), steps(319)], [9 * 3 * 4, 9 * 3 * 104]);
+    assert_eq!(stages[319].lesson, Lesson::Rounds(319));
+    assert_eq!([steps(320), steps(321)], [100 * 3 * 69, 100 * 3 * 4]);
+    assert_eq!(
+        [320, 321].map(|at| stages[at].lesson),
+        [Lesson::Afresh, Lesson::Doctor]
+    );
+    let rates = [0, 320, 321].map(|at| stages[at].config.rates[0]);
+    assert_eq!(rates, [3e-4, 1e-4, 1e-4]);
 }
