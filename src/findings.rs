@@ -122,6 +122,10 @@ pub struct Findings {
     /// from a report that nobody edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Removed>,
+    /// What a person did with the brush, for each network whose mask they painted on: masks and
+    /// measures have it. Absent where nobody painted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub painted: Vec<Painted>,
 }
 
 /// A lesion that a person took away.
@@ -131,6 +135,19 @@ pub struct Removed {
     pub network: Network,
     /// As it was.
     pub lesion: Lesion,
+}
+
+/// The strokes of a brush on a network's mask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Painted {
+    /// Whose mask.
+    pub network: Network,
+    /// Strokes that changed it.
+    pub strokes: usize,
+    /// Voxels that they marked.
+    pub voxels_added: usize,
+    /// Voxels that they cleared.
+    pub voxels_removed: usize,
 }
 
 /// A scan's grid.
@@ -411,6 +428,7 @@ fn check_grids(of: &Measured<'_>) -> Result<(), FindingsError> {
     ];
     for (mask, volume) in masks {
         if let Some(volume) = volume.filter(|v| v.dims != of.hu.dims || v.len() != of.hu.len()) {
+        painted: Vec::new(),
             return Err(FindingsError::Grid {
                 mask,
                 expected: of.hu.dims,

@@ -1,5 +1,5 @@
 /** The engine's report as the panel reads it: `Findings` of the engine, without what is not shown. */
-import type { Warning } from './protocol.ts';
+import type { NetworkName, Warning } from './protocol.ts';
 
 export interface Amount {
   ml: number;
@@ -59,7 +59,9 @@ export interface Report {
   agreement_dice: number | null;
   hu_histogram: { start_hu: number; bin_hu: number; right: HuCounts; left: HuCounts };
   /** Lesions that a person took away; absent where none was. */
-  removed?: { network: 'normnet' | 'infnet'; lesion: Lesion }[];
+  removed?: { network: NetworkName; lesion: Lesion }[];
+  /** What was done with the brush; absent where nothing was. */
+  painted?: { network: NetworkName; strokes: number; voxels_added: number; voxels_removed: number }[];
   masks: { name: string; labels: Record<string, string> }[];
 }
 
@@ -78,3 +80,13 @@ export function readReport(json: string): Report {
 export function classified(report: Report): boolean {
   return report.masks.some((mask) => mask.name === 'infnet' && '2' in mask.labels);
 }
+/** The networks that ran. */
+export function networksOf(report: Report): NetworkName[] {
+  return (['normnet', 'infnet'] as const).filter((network) => report[network] !== null);
+}
+
+/** Whether a person has changed anything. */
+export function isEdited({ removed, painted }: Report): boolean {
+  return removed !== undefined || painted !== undefined;
+}
+

@@ -25,6 +25,8 @@ export class Stage {
   private shows: Shown = 'nothing';
   private info: Text = () => '';
   private said: Text = () => '';
+  /** The planes were drawn anew. */
+  onDrawn: () => void = () => undefined;
   /** Counts the files: what belongs to an earlier one comes too late. */
   private turn = 0;
 
@@ -171,7 +173,13 @@ export class Stage {
     const { Viewer } = await import('./viewer.ts');
     const canvas = byId<HTMLCanvasElement>('planes');
     canvas.addEventListener('webglcontextlost', () => this.lost(canvas), { once: true });
-    return Viewer.create(canvas, this.controls);
+    const { controls } = this;
+    return Viewer.create(canvas, {
+      located: (location) => controls.located(location),
+      hovered: (location) => controls.hovered(location),
+      windowed: () => controls.windowed(),
+      drawn: () => this.onDrawn(),
+    });
   }
 
   /** A lost context never comes back to its canvas: the next scan gets a new one. */

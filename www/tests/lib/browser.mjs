@@ -131,6 +131,17 @@ export async function waitForTiles(page, count) {
   await page.waitForFunction(enough, count, { timeout: ANALYSIS_MS, polling: 20 });
 }
 
+/** Asserts again and again until it holds: for what the page does in a task of its own, after the click that asked for it. */
+export async function soon(assertion) {
+  for (const deadline = Date.now() + SAID_MS; ; await new Promise((resolve) => void setTimeout(resolve, 20))) {
+    try {
+      return await assertion();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
+
 /** Clicks every save button; gives file names with their bytes. */
 export async function saveAll(page) {
   const files = new Map();
