@@ -297,9 +297,26 @@ pub struct HuHistogram {
     pub right: HuCounts,
     /// The left lung.
     pub left: HuCounts,
+    /// Both lungs by what NormNet says of them; absent if it did not run.
+    pub normnet: Option<HuClasses>,
+    /// Both lungs by what Inf-Net says of them; absent if it did not run.
+    pub infnet: Option<HuClasses>,
 }
 
-/// Voxels of one lung by HU.
+/// HU of the lung voxels of each class: together they are those of both lungs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HuClasses {
+    /// What the network does not mark.
+    pub healthy: HuCounts,
+    /// All lesions; absent where they are told apart.
+    pub lesion: Option<HuCounts>,
+    /// Ground glass; absent if classes were not told apart.
+    pub ground_glass: Option<HuCounts>,
+    /// Consolidation; absent if classes were not told apart.
+    pub consolidation: Option<HuCounts>,
+}
+
+/// Lung voxels by HU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HuCounts {
     /// Voxels below the first bin.
@@ -411,6 +428,7 @@ pub fn findings(
         masks: legends(of),
         provenance,
         removed: Vec::new(),
+        painted: Vec::new(),
     })
 }
 
@@ -428,7 +446,6 @@ fn check_grids(of: &Measured<'_>) -> Result<(), FindingsError> {
     ];
     for (mask, volume) in masks {
         if let Some(volume) = volume.filter(|v| v.dims != of.hu.dims || v.len() != of.hu.len()) {
-        painted: Vec::new(),
             return Err(FindingsError::Grid {
                 mask,
                 expected: of.hu.dims,

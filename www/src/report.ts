@@ -44,8 +44,26 @@ export interface Lesions {
   smaller_ml: number;
 }
 
+/** Lung voxels by HU: in each bin, below the first and above the last. */
 export interface HuCounts {
+  below: number;
   bins: number[];
+  above: number;
+}
+
+/** Null where classes were told apart, or were not. */
+export interface HuClasses {
+  healthy: HuCounts;
+  lesion: HuCounts | null;
+  ground_glass: HuCounts | null;
+  consolidation: HuCounts | null;
+}
+
+export interface HuHistogram {
+  start_hu: number;
+  bin_hu: number;
+  normnet: HuClasses | null;
+  infnet: HuClasses | null;
 }
 
 export interface Report {
@@ -57,7 +75,7 @@ export interface Report {
   normnet: Lesions | null;
   infnet: Lesions | null;
   agreement_dice: number | null;
-  hu_histogram: { start_hu: number; bin_hu: number; right: HuCounts; left: HuCounts };
+  hu_histogram: HuHistogram;
   /** Lesions that a person took away; absent where none was. */
   removed?: { network: NetworkName; lesion: Lesion }[];
   /** What was done with the brush; absent where nothing was. */
@@ -76,10 +94,6 @@ export function readReport(json: string): Report {
   return report;
 }
 
-/** Whether Inf-Net's mask tells ground glass from consolidation. */
-export function classified(report: Report): boolean {
-  return report.masks.some((mask) => mask.name === 'infnet' && '2' in mask.labels);
-}
 /** The networks that ran. */
 export function networksOf(report: Report): NetworkName[] {
   return (['normnet', 'infnet'] as const).filter((network) => report[network] !== null);
@@ -90,3 +104,7 @@ export function isEdited({ removed, painted }: Report): boolean {
   return removed !== undefined || painted !== undefined;
 }
 
+/** Whether Inf-Net's mask tells ground glass from consolidation. */
+export function classified(report: Report): boolean {
+  return report.masks.some((mask) => mask.name === 'infnet' && '2' in mask.labels);
+}

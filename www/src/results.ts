@@ -38,7 +38,7 @@ export function showFindings(report: Report, actions: LesionActions): void {
   byId('measures').replaceChildren(...measures(report));
   byId('thirds').replaceChildren(...thirds(report));
   byId('lesions').replaceChildren(...lesionSections(report, actions));
-  byId('histogram').replaceChildren(histogram(report.hu_histogram));
+  byId('histogram').replaceChildren(...NETWORKS.flatMap((network) => histogram(report.hu_histogram, network)));
 }
 
 /** A picture has no lungs and no millilitres: pixels are what there is. */
