@@ -117,7 +117,7 @@ class Page {
     this.reset();
     showBusy(() => TEXT.steps.open);
     const { turn } = this;
-    const scan = await scanOf(opened, (files) => this.stage.sort(files));
+    const scan = await scanOf(opened, (files) => this.stage.findMask(files));
     if (turn === this.turn) this.open(scan);
   }
 

@@ -135,14 +135,13 @@ export class Stage {
     return this.worker?.compare(truth, files);
   }
 
-  /** Which of these files is the scan, and which a mask of its lesions. */
-  async sort(files: NamedFile[]): Promise<{ scan: NamedFile | undefined; truth: NamedFile | undefined }> {
+  /** Which of these files is a mask of lesions, if one is. */
+  async findMask(files: NamedFile[]): Promise<NamedFile | undefined> {
     await this.ready;
     const worker = new ViewWorker();
     const are = await Promise.all(files.map(({ file }) => worker.isMask(file).catch(() => false)));
     worker.end();
-    const truth = files.find((_, i) => are[i]);
-    return { truth, scan: files.find((file) => file !== truth) };
+    return files.find((_, i) => are[i]);
   }
 
   /** Moves the crosshair to a point in RAS mm, and the planes into sight. */
