@@ -15,13 +15,15 @@ PLEURA := $(CARGO_TARGET_DIR)/release/pleura
 
 WASM_BINDGEN := 0.2.130
 WASM_PACK := 0.15.1
+# The last that runs on the Node.js that the page asks for.
+LIGHTHOUSE := 12.8.2
 
 RUST := $(shell find src -name '*.rs') Cargo.toml Cargo.lock .cargo/config.toml
 PAGE := $(shell find www/src www/public www/scripts -type f -not -path '*/public/models/*' 2>/dev/null) \
 	www/index.html www/vite.config.ts www/package-lock.json
 WEIGHTS := $(wildcard models/*.safetensors) models/manifest.json
 
-.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots bench fuzz clean
+.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots audit bench fuzz clean
 
 run: binary site
 	$(PLEURA) serve www/dist --port $(PORT)
@@ -52,6 +54,10 @@ test-browser: binary site chromium
 
 screenshots: binary site chromium
 	cd www && UPDATE_SCREENSHOTS=1 PLEURA_BIN=$(PLEURA) node --test tests/browser/screenshots.test.mjs
+
+# Accessibility and best practices of the page by Lighthouse; fails below 95 of 100.
+audit: binary site chromium $(TOOLS)/lighthouse-$(LIGHTHOUSE)
+	PLEURA_BIN=$(PLEURA) LIGHTHOUSE=$(TOOLS)/lighthouse-$(LIGHTHOUSE)/node_modules/.bin/lighthouse node www/scripts/audit.mjs
 
 # Against onnxruntime-web, in Chromium: see docs/benchmarks.md, which it writes. ARGS="--quick" is shorter.
 bench: www/pkg/pleura.js www/node_modules/.stamp chromium
@@ -114,6 +120,11 @@ $(TOOLS)/bin/wasm-bindgen:
 
 $(TOOLS)/bin/wasm-pack:
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/tools-build cargo install wasm-pack --version $(WASM_PACK) --locked --root $(TOOLS)
+
+# Apart from the page's packages: it is large, and nothing else needs it.
+$(TOOLS)/lighthouse-$(LIGHTHOUSE):
+	npm install --prefix $@.part --no-audit --no-fund --no-save lighthouse@$(LIGHTHOUSE)
+	mv $@.part $@
 
 chromium:
 	@command -v "$${CHROMIUM:-/usr/bin/chromium}" >/dev/null && exit 0

@@ -1,14 +1,19 @@
-//! Lesions taken away by a person, and the measures made again.
+//! Masks corrected by a person, and the measures made again.
 //!
 //! [`Correction::open`] reads the scan and the masks that an analysis gave. [`Correction::remove`]
-//! erases a lesion of one network, [`Correction::undo`] brings the last one back, and
-//! [`Correction::outcome`] writes what has changed. Nothing is ever added to a mask.
+//! erases a lesion of one network, [`Correction::paint`] adds to its mask or takes away with a brush,
+//! [`Correction::undo`] takes the last of these back, and [`Correction::outcome`] measures and writes
+//! what has changed. Nothing is ever added outside the lungs.
+
+mod brush;
 
 use crate::analysis::{Outcome, OutputFile};
-use crate::findings::{self, Findings, FindingsError, Measured, Removed};
+use crate::findings::{self, Findings, FindingsError, Lesion, Measured, Painted, Removed};
 use crate::io::{self, File, Input, IoError, Limits};
 use crate::volume::{Reorientation, Volume, VolumeError};
 use crate::weights::Network;
+
+pub use brush::Stroke;
 
 /// What can go wrong with a correction.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +46,20 @@ pub enum CorrectionError {
         /// Its place in the list, from 1.
         place: usize,
     },
+    /// The brush has no extent, or was nowhere.
+    #[error("{file}: a stroke needs a diameter above 0 mm, and points in mm")]
+    Stroke {
+        /// The scan.
+        file: String,
+    },
+    /// There is no mask to paint on.
+    #[error("{file}: {} has no mask of this scan, so there is nothing to paint on", network.name())]
+    NoMask {
+        /// The scan.
+        file: String,
+        /// The network that did not run.
+        network: Network,
+    },
 }
 
 /// The files of an analysis that a correction begins with.
@@ -55,11 +74,22 @@ pub struct Made<'a> {
     pub report: &'a [u8],
 }
 
-/// A removal that can be undone.
+/// A change that can be undone.
 struct Step {
-    removed: Removed,
-    /// Its voxels and the labels that they had.
+    network: Network,
+    /// What its voxels became.
+    label: u8,
+    /// The voxels that changed, and the labels that they had.
     voxels: Vec<(usize, u8)>,
+    /// What went, if it was a whole lesion; else the brush was at work.
+    lesion: Option<Lesion>,
+}
+
+impl Step {
+    fn removed(&self) -> Option<Removed> {
+        let (network, lesion) = (self.network, self.lesion.clone()?);
+        Some(Removed { network, lesion })
+    }
 }
 
 /// A scan with its masks, which can be corrected.
@@ -71,8 +101,10 @@ pub struct Correction {
     lungs: Volume<u8>,
     normnet: Option<Volume<u8>>,
     infnet: Option<Volume<u8>>,
-    /// Of the masks as they are now.
+    /// Of the masks as they are now, unless they are `stale`.
     findings: Findings,
+    /// The masks have changed since they were measured, which takes long: once for many strokes.
+    stale: bool,
     steps: Vec<Step>,
 }
 
@@ -124,13 +156,20 @@ impl Correction {
             normnet,
             infnet,
             findings,
+            stale: false,
             steps: Vec::new(),
         })
     }
 
     /// The measures of the masks as they are now.
-    pub fn findings(&self) -> &Findings {
-        &self.findings
+    ///
+    /// # Errors
+    /// If the masks cannot be measured, which could be before.
+    pub fn findings(&mut self) -> Result<&Findings, CorrectionError> {
+        if self.stale {
+            self.measure()?;
+        }
+        Ok(&self.findings)
     }
 
     /// Erases the lesion at this place, from 0, in the network's list.
@@ -138,48 +177,67 @@ impl Correction {
     /// # Errors
     /// If there is no such lesion.
     pub fn remove(&mut self, network: Network, listed: usize) -> Result<(), CorrectionError> {
+        let file = self.file.clone();
         let missing = || CorrectionError::NoLesion {
-            file: self.file.clone(),
+            file: file.clone(),
             place: listed + 1,
         };
+        let findings = self.findings()?;
         let lesions = match network {
-            Network::Normnet => &self.findings.normnet,
-            _ => &self.findings.infnet,
+            Network::Normnet => &findings.normnet,
+            _ => &findings.infnet,
         };
         let lesion = lesions.as_ref().and_then(|l| l.listed.get(listed));
-        let (Some(lesion), Some(mask)) = (lesion.cloned(), self.mask(network)) else {
-            return Err(missing());
-        };
+        let lesion = lesion.cloned().ok_or_else(missing)?;
+        let mask = self.mask(network)?;
         let voxels = findings::lesion_voxels(&self.measured(), mask, listed);
         let voxels = voxels.ok_or_else(missing)?;
-        let voxels = voxels.into_iter().map(|at| (at, mask.data[at])).collect();
-        let step = Step {
-            removed: Removed { network, lesion },
-            voxels,
-        };
-        self.put(&step, |_| 0);
-        self.steps.push(step);
-        self.measure()
+        self.set(network, 0, voxels, Some(lesion));
+        Ok(())
     }
 
-    /// Brings back what was removed last; says whether there was anything.
+    /// Paints on a network's mask: what is added becomes ground glass where the network has classes,
+    /// and lies inside the lungs; a voxel that was marked before keeps its label.
     ///
     /// # Errors
-    /// If the masks cannot be measured, which could be before.
-    pub fn undo(&mut self) -> Result<bool, CorrectionError> {
-        let Some(step) = self.steps.pop() else {
-            return Ok(false);
+    /// If the network did not run, or the stroke is none.
+    pub fn paint(&mut self, stroke: &Stroke) -> Result<(), CorrectionError> {
+        let covered = brush::covered(stroke, &self.hu);
+        let mut voxels = covered.ok_or_else(|| CorrectionError::Stroke {
+            file: self.file.clone(),
+        })?;
+        let mask = self.mask(stroke.network)?;
+        let label = if stroke.erase {
+            voxels.retain(|&at| mask.data[at] != 0);
+            0
+        } else {
+            voxels.retain(|&at| mask.data[at] == 0 && self.lungs.data[at] != 0);
+            findings::GROUND_GLASS
         };
-        self.put(&step, |label| label);
-        self.measure()?;
-        Ok(true)
+        self.set(stroke.network, label, voxels, None);
+        Ok(())
+    }
+
+    /// Takes back what was done last; says whether there was anything.
+    pub fn undo(&mut self) -> bool {
+        let Some(step) = self.steps.pop() else {
+            return false;
+        };
+        if let Some(mask) = self.mask_mut(step.network) {
+            for (at, label) in step.voxels {
+                mask.data[at] = label;
+            }
+        }
+        self.stale = true;
+        true
     }
 
     /// The masks that can be corrected, and the report.
     ///
     /// # Errors
     /// If a file cannot be made, which the analysis could.
-    pub fn outcome(&self) -> Result<Outcome, CorrectionError> {
+    pub fn outcome(&mut self) -> Result<Outcome, CorrectionError> {
+        let findings = self.findings()?.clone();
         let mut files = Vec::new();
         for (suffix, mask) in [("normnet", &self.normnet), ("infnet", &self.infnet)] {
             let Some(mask) = mask else { continue };
@@ -190,7 +248,7 @@ impl Correction {
                 bytes: io::nifti::write_labels(&restored, true),
             });
         }
-        let report = self.findings.to_json();
+        let report = findings.to_json();
         let report = report.map_err(|source| CorrectionError::Report {
             file: self.file.clone(),
             source,
@@ -200,29 +258,46 @@ impl Correction {
             bytes: report.into_bytes(),
         });
         Ok(Outcome {
-            findings: Some(self.findings.clone()),
+            findings: Some(findings),
             files,
         })
     }
 
-    fn mask(&self, network: Network) -> Option<&Volume<u8>> {
-        match network {
+    fn mask(&self, network: Network) -> Result<&Volume<u8>, CorrectionError> {
+        let mask = match network {
             Network::Normnet => self.normnet.as_ref(),
             _ => self.infnet.as_ref(),
+        };
+        mask.ok_or_else(|| CorrectionError::NoMask {
+            file: self.file.clone(),
+            network,
+        })
+    }
+
+    fn mask_mut(&mut self, network: Network) -> Option<&mut Volume<u8>> {
+        match network {
+            Network::Normnet => self.normnet.as_mut(),
+            _ => self.infnet.as_mut(),
         }
     }
 
-    /// Sets the voxels of a step to something made of the labels that they had.
-    fn put(&mut self, step: &Step, value: impl Fn(u8) -> u8) {
-        let mask = match step.removed.network {
-            Network::Normnet => &mut self.normnet,
-            _ => &mut self.infnet,
+    /// Gives voxels of a mask a label. Where there are none, nothing has happened that could be undone.
+    fn set(&mut self, network: Network, label: u8, voxels: Vec<usize>, lesion: Option<Lesion>) {
+        let put = |mask: &mut Volume<u8>| -> Vec<(usize, u8)> {
+            let put = |at| (at, std::mem::replace(&mut mask.data[at], label));
+            voxels.into_iter().map(put).collect()
         };
-        if let Some(mask) = mask {
-            for &(at, label) in &step.voxels {
-                mask.data[at] = value(label);
-            }
+        let voxels = self.mask_mut(network).map(put).unwrap_or_default();
+        if voxels.is_empty() {
+            return;
         }
+        self.steps.push(Step {
+            network,
+            label,
+            voxels,
+            lesion,
+        });
+        self.stale = true;
     }
 
     fn measured(&self) -> Measured<'_> {
@@ -246,9 +321,30 @@ impl Correction {
         );
         let measured = findings::findings(&self.measured(), warnings, provenance);
         let mut findings = measured.map_err(|e: FindingsError| self.grid(&e))?;
-        findings.removed = self.steps.iter().map(|step| step.removed.clone()).collect();
+        findings.removed = self.steps.iter().filter_map(Step::removed).collect();
+        findings.painted = [Network::Normnet, Network::Infnet]
+            .into_iter()
+            .filter_map(|network| self.painted(network))
+            .collect();
         self.findings = findings;
+        self.stale = false;
         Ok(())
+    }
+
+    /// What the brush has done to a network's mask.
+    fn painted(&self, network: Network) -> Option<Painted> {
+        let by_brush = |step: &&Step| step.network == network && step.lesion.is_none();
+        let strokes: Vec<&Step> = self.steps.iter().filter(by_brush).collect();
+        let voxels = |erased: bool| {
+            let of_kind = strokes.iter().filter(|step| (step.label == 0) == erased);
+            of_kind.map(|step| step.voxels.len()).sum()
+        };
+        (!strokes.is_empty()).then(|| Painted {
+            network,
+            strokes: strokes.len(),
+            voxels_added: voxels(false),
+            voxels_removed: voxels(true),
+        })
     }
 
     fn grid(&self, problem: &dyn std::fmt::Display) -> CorrectionError {

@@ -122,6 +122,10 @@ pub struct Findings {
     /// from a report that nobody edited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Removed>,
+    /// What a person did with the brush, for each network whose mask they painted on: masks and
+    /// measures have it. Absent where nobody painted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub painted: Vec<Painted>,
 }
 
 /// A lesion that a person took away.
@@ -131,6 +135,19 @@ pub struct Removed {
     pub network: Network,
     /// As it was.
     pub lesion: Lesion,
+}
+
+/// The strokes of a brush on a network's mask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Painted {
+    /// Whose mask.
+    pub network: Network,
+    /// Strokes that changed it.
+    pub strokes: usize,
+    /// Voxels that they marked.
+    pub voxels_added: usize,
+    /// Voxels that they cleared.
+    pub voxels_removed: usize,
 }
 
 /// A scan's grid.
@@ -280,9 +297,26 @@ pub struct HuHistogram {
     pub right: HuCounts,
     /// The left lung.
     pub left: HuCounts,
+    /// Both lungs by what NormNet says of them; absent if it did not run.
+    pub normnet: Option<HuClasses>,
+    /// Both lungs by what Inf-Net says of them; absent if it did not run.
+    pub infnet: Option<HuClasses>,
 }
 
-/// Voxels of one lung by HU.
+/// HU of the lung voxels of each class: together they are those of both lungs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HuClasses {
+    /// What the network does not mark.
+    pub healthy: HuCounts,
+    /// All lesions; absent where they are told apart.
+    pub lesion: Option<HuCounts>,
+    /// Ground glass; absent if classes were not told apart.
+    pub ground_glass: Option<HuCounts>,
+    /// Consolidation; absent if classes were not told apart.
+    pub consolidation: Option<HuCounts>,
+}
+
+/// Lung voxels by HU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HuCounts {
     /// Voxels below the first bin.
@@ -394,6 +428,7 @@ pub fn findings(
         masks: legends(of),
         provenance,
         removed: Vec::new(),
+        painted: Vec::new(),
     })
 }
 

@@ -79,7 +79,7 @@ fn opened(case: &Case) -> Result<Correction, CorrectionError> {
     Correction::open("scan.nii", &files, None, &made, &Limits::default())
 }
 
-fn written(correction: &Correction, suffix: &str) -> Vec<u8> {
+fn written(correction: &mut Correction, suffix: &str) -> Vec<u8> {
     let files = correction.outcome().unwrap().files;
     let found = files.into_iter().find(|f| f.name.ends_with(suffix));
     found.unwrap().bytes
@@ -93,11 +93,11 @@ fn voxels(file: &[u8]) -> Vec<u8> {
 fn a_lesion_goes_and_comes_back() {
     let case = case();
     let mut correction = opened(&case).unwrap();
-    let before = correction.findings().clone();
+    let before = correction.findings().unwrap().clone();
     assert_eq!(before.normnet.as_ref().unwrap().listed.len(), 2);
 
     correction.remove(Network::Normnet, 0).unwrap();
-    let after = correction.findings().clone();
+    let after = correction.findings().unwrap().clone();
     let left = after.normnet.clone().unwrap();
     assert_eq!(left.listed, before.normnet.as_ref().unwrap().listed[1..]);
     let amount = after.both.normnet.clone().unwrap().lesion;
@@ -111,29 +111,30 @@ fn a_lesion_goes_and_comes_back() {
         after.removed[0].lesion,
         before.normnet.clone().unwrap().listed[0]
     );
-    let mask = voxels(&written(&correction, "_normnet.nii.gz"));
+    let mask = voxels(&written(&mut correction, "_normnet.nii.gz"));
     assert_eq!(mask.iter().filter(|&&v| v != 0).count(), 8);
-    let report: Findings = serde_json::from_slice(&written(&correction, "_report.json")).unwrap();
+    let report: Findings =
+        serde_json::from_slice(&written(&mut correction, "_report.json")).unwrap();
     assert_eq!(report, after);
 
     // A second, of the other network and with two labels, and both come back in turn.
     correction.remove(Network::Infnet, 0).unwrap();
     assert!(
-        voxels(&written(&correction, "_infnet.nii.gz"))
+        voxels(&written(&mut correction, "_infnet.nii.gz"))
             .iter()
             .all(|&v| v == 0)
     );
-    assert!(correction.undo().unwrap());
-    assert_eq!(*correction.findings(), after);
-    assert!(correction.undo().unwrap());
-    assert!(!correction.undo().unwrap());
-    assert_eq!(*correction.findings(), before);
-    assert_eq!(written(&correction, "_report.json"), case.report);
+    assert!(correction.undo());
+    assert_eq!(*correction.findings().unwrap(), after);
+    assert!(correction.undo());
+    assert!(!correction.undo());
+    assert_eq!(*correction.findings().unwrap(), before);
+    assert_eq!(written(&mut correction, "_report.json"), case.report);
     for (suffix, file) in [
         ("_normnet.nii.gz", &case.normnet),
         ("_infnet.nii.gz", &case.infnet),
     ] {
-        assert_eq!(voxels(&written(&correction, suffix)), voxels(file));
+        assert_eq!(voxels(&written(&mut correction, suffix)), voxels(file));
     }
 }
 
@@ -157,4 +158,131 @@ fn what_does_not_belong_together_is_refused() {
     );
     case.report = b"{}".to_vec();
     assert!(opened(&case).is_err());
+}
+
+/// A voxel of the file in RAS mm.
+fn mm([i, j, k]: [usize; 3]) -> [f64; 3] {
+    [
+        3.0 * i as f64 - 30.0,
+        3.0 * j as f64 + 20.0,
+        100.0 - 4.0 * k as f64,
+    ]
+}
+
+fn stroke(erase: bool, diameter_mm: f64, voxels: &[[usize; 3]]) -> Stroke {
+    Stroke {
+        network: Network::Infnet,
+        erase,
+        diameter_mm,
+        points_mm: voxels.iter().copied().map(mm).collect(),
+    }
+}
+
+#[test]
+fn the_brush_adds_and_erases_what_lies_under_it() {
+    let case = case();
+    let mut correction = opened(&case).unwrap();
+    let before = correction.findings().unwrap().clone();
+
+    // From inside the lung over its border: of the stroke, i from 9 on is outside.
+    let adding = stroke(false, 7.0, &[[6, 6, 5], [9, 6, 5]]);
+    correction.paint(&adding).unwrap();
+    let mask = voxels(&written(&mut correction, "_infnet.nii.gz"));
+    let at = |i: usize, j: usize, k: usize| mask[i + DIMS[0] * (j + DIMS[1] * k)];
+    // 3.5 mm reach the neighbours at 3 mm and not those at 4.2 mm.
+    let expected = [[6, 5], [7, 5], [8, 5], [5, 6], [6, 6], [7, 6], [8, 6]];
+    let expected = [&expected[..], &[[6, 7], [7, 7], [8, 7]]].concat();
+    let painted: Vec<[usize; 2]> = (0..DIMS[1])
+        .flat_map(|j| (0..DIMS[0]).map(move |i| [i, j]))
+        .filter(|&[i, j]| at(i, j, 5) != 0)
+        .collect();
+    assert_eq!(painted, expected);
+    assert!(painted.iter().all(|&[i, j]| at(i, j, 5) == GROUND_GLASS));
+    assert_eq!(mask.iter().filter(|&&v| v != 0).count(), 27 + 10);
+    let after = correction.findings().unwrap().clone();
+    let [was, is] = [&before, &after].map(|f| f.both.infnet.clone().unwrap().lesion.ml);
+    assert!(
+        (is - was - 10.0 * 0.036).abs() < 1e-9,
+        "{was} ml, then {is}"
+    );
+    assert_eq!(after.infnet.as_ref().unwrap().listed.len(), 2);
+    assert_eq!(
+        (&after.normnet, &after.removed),
+        (&before.normnet, &before.removed)
+    );
+
+    // Both labels go, and voxels that were free before are not counted.
+    correction
+        .paint(&stroke(true, 1.0, &[[0, 3, 4], [4, 3, 4]]))
+        .unwrap();
+    correction.paint(&stroke(true, 1.0, &[[3, 3, 3]])).unwrap();
+    // What is marked already stays as it is, and is no stroke.
+    correction.paint(&stroke(false, 1.0, &[[2, 2, 4]])).unwrap();
+    let mask = voxels(&written(&mut correction, "_infnet.nii.gz"));
+    assert_eq!(mask[2 + DIMS[0] * (2 + DIMS[1] * 4)], CONSOLIDATION);
+    let report: Findings =
+        serde_json::from_slice(&written(&mut correction, "_report.json")).unwrap();
+    let expected = findings::Painted {
+        network: Network::Infnet,
+        strokes: 3,
+        voxels_added: 10,
+        voxels_removed: 4,
+    };
+    assert_eq!(report.painted, [expected]);
+
+    assert!(correction.undo() && correction.undo());
+    assert_eq!(*correction.findings().unwrap(), after);
+    assert!(correction.undo() && !correction.undo());
+    assert_eq!(*correction.findings().unwrap(), before);
+    assert_eq!(written(&mut correction, "_report.json"), case.report);
+    assert_eq!(
+        voxels(&written(&mut correction, "_infnet.nii.gz")),
+        voxels(&case.infnet)
+    );
+}
+
+#[test]
+fn strokes_that_are_none_are_refused() {
+    let mut case = case();
+    let mut correction = opened(&case).unwrap();
+    let none = [
+        stroke(false, 0.0, &[[3, 3, 3]]),
+        stroke(false, f64::NAN, &[[3, 3, 3]]),
+        stroke(false, 5.0, &[]),
+        Stroke {
+            points_mm: vec![[0.0, f64::INFINITY, 0.0]],
+            ..stroke(false, 5.0, &[])
+        },
+    ];
+    for stroke in none {
+        let error = correction.paint(&stroke).unwrap_err();
+        assert!(matches!(error, CorrectionError::Stroke { .. }), "{error}");
+    }
+    // Beside the scan is a place, but there is nothing to paint.
+    correction
+        .paint(&stroke(false, 5.0, &[[3, 3, 90]]))
+        .unwrap();
+    correction
+        .paint(&stroke(false, 5.0, &[[900, 3, 3]]))
+        .unwrap();
+    assert!(!correction.undo());
+
+    case.infnet.clear();
+    let made = Made {
+        lungs: &case.lungs,
+        normnet: Some(&case.normnet),
+        infnet: None,
+        report: &case.report,
+    };
+    let files = [File {
+        name: "scan.nii".into(),
+        bytes: case.scan.as_slice().into(),
+    }];
+    let opened = Correction::open("scan.nii", &files, None, &made, &Limits::default());
+    let error = opened.unwrap().paint(&stroke(true, 5.0, &[[3, 3, 3]]));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("Inf-Net") && error.contains("scan.nii"),
+        "{error}"
+    );
 }

@@ -174,6 +174,32 @@ fn histogram_counts_every_lung_voxel_once() {
 }
 
 #[test]
+fn histogram_has_the_voxels_of_each_class() {
+    let case = case();
+    let all = |counts: &HuCounts| counts.below + counts.bins.iter().sum::<u64>() + counts.above;
+    let bin = |hu: i16| ((hu - HISTOGRAM_START_HU) / HISTOGRAM_BIN_HU) as usize;
+    let mut of = case.measured();
+    let found = measure(&of).hu_histogram;
+    let (normnet, infnet) = (found.normnet.unwrap(), found.infnet.unwrap());
+    // NormNet: 4 voxels of 50 HU, 8 of −400 and one of −850.
+    let lesion = normnet.lesion.unwrap();
+    assert_eq!([50, -400, -850].map(|hu| lesion.bins[bin(hu)]), [4, 8, 1]);
+    assert_eq!((all(&lesion), all(&normnet.healthy)), (13, 552 - 13));
+    assert_eq!((normnet.ground_glass, normnet.consolidation), (None, None));
+    // Inf-Net: the slice at 50 HU is ground glass, the one above consolidation.
+    let [glass, dense] = [infnet.ground_glass, infnet.consolidation].map(Option::unwrap);
+    assert_eq!((glass.bins[bin(50)], all(&glass)), (4, 4));
+    assert_eq!((dense.bins[bin(-400)], all(&dense)), (4, 4));
+    assert_eq!((infnet.lesion, all(&infnet.healthy)), (None, 552 - 8));
+
+    of.infnet_classified = false;
+    of.normnet = None;
+    let found = measure(&of).hu_histogram;
+    assert_eq!(found.normnet, None);
+    assert_eq!(all(&found.infnet.unwrap().lesion.unwrap()), 8);
+}
+
+#[test]
 fn absent_networks_leave_their_fields_absent() {
     let case = case();
     let mut of = case.measured();

@@ -2,8 +2,8 @@
 
 use super::{
     Affected, Amount, CONSOLIDATION, GROUND_GLASS, HISTOGRAM_BIN_HU, HISTOGRAM_BINS,
-    HISTOGRAM_START_HU, HuCounts, HuHistogram, LEFT, LungFindings, Measured, RIGHT, Third, Thirds,
-    ml, percent, to_decimals,
+    HISTOGRAM_START_HU, HuClasses, HuCounts, HuHistogram, LEFT, LungFindings, Measured, RIGHT,
+    Third, Thirds, ml, percent, to_decimals,
 };
 
 /// Voxels of a part of the lungs.
@@ -45,11 +45,7 @@ impl Lung {
     fn new(slices: usize) -> Self {
         Self {
             slices: vec![Tally::default(); slices],
-            histogram: HuCounts {
-                below: 0,
-                bins: vec![0; HISTOGRAM_BINS],
-                above: 0,
-            },
+            histogram: no_counts(),
         }
     }
 
@@ -71,10 +67,15 @@ impl Lung {
     }
 }
 
+/// HU of both lungs by the label of a network's mask: none, 1, 2.
+type ByLabel = [HuCounts; 3];
+
 /// Counts of the whole scan.
 pub(super) struct Totals {
     right: Lung,
     left: Lung,
+    normnet_hu: ByLabel,
+    infnet_hu: ByLabel,
     voxel_ml: f64,
     has_normnet: bool,
     has_infnet: bool,
@@ -88,6 +89,8 @@ impl Totals {
         let mut totals = Self {
             right: Lung::new(slices),
             left: Lung::new(slices),
+            normnet_hu: std::array::from_fn(|_| no_counts()),
+            infnet_hu: std::array::from_fn(|_| no_counts()),
             voxel_ml: of.hu.voxel_ml(),
             has_normnet: of.normnet.is_some(),
             has_infnet: of.infnet.is_some(),
@@ -103,9 +106,11 @@ impl Totals {
                     LEFT => &mut totals.left,
                     _ => continue,
                 };
-                count_hu(&mut lung.histogram, hu);
                 let normal = normnet.map_or(0, |m| m[at]);
                 let infected = infnet.map_or(0, |m| m[at]);
+                count_hu(&mut lung.histogram, hu);
+                count_hu(of_label(&mut totals.normnet_hu, normal), hu);
+                count_hu(of_label(&mut totals.infnet_hu, infected), hu);
                 let tally = &mut lung.slices[k];
                 tally.lung += 1;
                 tally.normnet += u64::from(normal != 0);
@@ -143,13 +148,15 @@ impl Totals {
         defined.then(|| to_decimals(2.0 * all.common as f64 / marked as f64, 4))
     }
 
-    /// HU of both lungs.
+    /// HU of the lungs, by side and by class.
     pub(super) fn histogram(&self) -> HuHistogram {
         HuHistogram {
             start_hu: HISTOGRAM_START_HU,
             bin_hu: HISTOGRAM_BIN_HU,
             right: self.right.histogram.clone(),
             left: self.left.histogram.clone(),
+            normnet: self.has_normnet.then(|| classes(&self.normnet_hu, false)),
+            infnet: (self.has_infnet).then(|| classes(&self.infnet_hu, self.classified)),
         }
     }
 
@@ -185,6 +192,42 @@ impl Totals {
             normnet_percent: share(self.has_normnet, tally.normnet),
             infnet_percent: share(self.has_infnet, tally.infnet),
         }
+    }
+}
+
+fn no_counts() -> HuCounts {
+    HuCounts {
+        below: 0,
+        bins: vec![0; HISTOGRAM_BINS],
+        above: 0,
+    }
+}
+
+/// Labels that have no meaning of their own are the first.
+fn of_label(counts: &mut ByLabel, label: u8) -> &mut HuCounts {
+    &mut counts[match label {
+        0 => 0,
+        CONSOLIDATION => 2,
+        _ => 1,
+    }]
+}
+
+fn classes([healthy, first, second]: &ByLabel, told_apart: bool) -> HuClasses {
+    let lesion = HuCounts {
+        below: first.below + second.below,
+        bins: first
+            .bins
+            .iter()
+            .zip(&second.bins)
+            .map(|(a, b)| a + b)
+            .collect(),
+        above: first.above + second.above,
+    };
+    HuClasses {
+        healthy: healthy.clone(),
+        lesion: (!told_apart).then_some(lesion),
+        ground_glass: told_apart.then(|| first.clone()),
+        consolidation: told_apart.then(|| second.clone()),
     }
 }
 

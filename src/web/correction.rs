@@ -1,12 +1,12 @@
 //! [`crate::correction`] for the page.
 
 use super::{Outcome, files, thrown};
-use crate::correction::{self, Made};
+use crate::correction::{self, Made, Stroke};
 use crate::io::Limits;
 use crate::weights::Network;
 use wasm_bindgen::prelude::*;
 
-/// A scan with its masks, from which lesions can be taken away.
+/// A scan with its masks, which can be corrected.
 #[wasm_bindgen]
 pub struct Correction {
     inner: correction::Correction,
@@ -41,18 +41,28 @@ impl Correction {
     }
 
     /// Erases the lesion at this place, from 0, in the list of `"normnet"` or `"infnet"`.
-    pub fn remove(&mut self, network: &str, listed: usize) -> Result<Outcome, JsError> {
+    pub fn remove(&mut self, network: &str, listed: usize) -> Result<(), JsError> {
         let network = match network {
             "normnet" => Network::Normnet,
             _ => Network::Infnet,
         };
-        self.inner.remove(network, listed).map_err(thrown)?;
-        Outcome::of(self.inner.outcome().map_err(thrown)?)
+        self.inner.remove(network, listed).map_err(thrown)
     }
 
-    /// Brings back what was removed last.
-    pub fn undo(&mut self) -> Result<Outcome, JsError> {
-        self.inner.undo().map_err(thrown)?;
+    /// Paints; takes a [`Stroke`] as JSON.
+    pub fn paint(&mut self, stroke: &str) -> Result<(), JsError> {
+        let stroke: Stroke = serde_json::from_str(stroke)
+            .map_err(|e| thrown(format!("the stroke is not understood: {e}")))?;
+        self.inner.paint(&stroke).map_err(thrown)
+    }
+
+    /// Takes back what was done last.
+    pub fn undo(&mut self) {
+        self.inner.undo();
+    }
+
+    /// Masks and report as they are now.
+    pub fn outcome(&mut self) -> Result<Outcome, JsError> {
         Outcome::of(self.inner.outcome().map_err(thrown)?)
     }
 }

@@ -8,7 +8,7 @@ import { onLanguage, TEXT } from './strings.ts';
 import type { Location, Plane, Viewer } from './viewer.ts';
 import { WINDOWS, type WindowName } from './windows.ts';
 
-export class Controls implements Omit<Actions, 'toggleOverlay' | 'opacity' | 'lesion'> {
+export class Controls implements Omit<Actions, 'toggleOverlay' | 'opacity' | 'lesion' | 'brush' | 'dab' | 'undo'> {
   readonly ruler = new Ruler((slice) => this.viewer()?.goToAxial(slice));
   private readonly slider = byId<HTMLInputElement>('slice');
   private readonly choice = byId<HTMLSelectElement>('window');

@@ -1,21 +1,28 @@
-/** Lesions that the person takes away: the result as it is now, and the way back. */
+/** What the person changes in the masks: one thing after the other, the result as it is now, and the way back. */
 import { byId } from './dom.ts';
 import { messageOf } from './engine/events.ts';
-import { Corrector, type Corrected, type Finished } from './engine/corrector.ts';
-import type { NamedBytes, Removal } from './protocol.ts';
+import { Corrector, type Finished } from './engine/corrector.ts';
+import type { Edit, NamedBytes } from './protocol.ts';
 import { showBusy, showDone, showMessage } from './status.ts';
 import { TEXT } from './strings.ts';
+
+export interface CorrectingEvents {
+  /** Shows a result in the place of the one before. */
+  present(report: string, files: NamedBytes[]): Promise<void>;
+  /** Everything that was asked for is in the result, or could not be. */
+  settled(): void;
+}
 
 export class Correcting {
   private corrector: Corrector | undefined;
   private files: NamedBytes[] = [];
+  /** Asked for while an earlier edit is measured: done together after it. */
+  private waiting: Edit[] = [];
+  private busy = false;
 
-  constructor(
-    /** Shows a result in the place of the one before. */
-    private readonly present: (report: string, files: NamedBytes[]) => Promise<void>,
-  ) {}
+  constructor(private readonly heard: CorrectingEvents) {}
 
-  /** From now on the lesions of this analysis can be taken away. */
+  /** From now on the masks of this analysis can be changed. */
   begin(finished: Finished): void {
     this.clear();
     this.files = finished.made;
@@ -25,35 +32,41 @@ export class Correcting {
   clear(): void {
     this.corrector?.end();
     this.corrector = undefined;
+    this.waiting = [];
+    this.busy = false;
     byId('details').inert = false;
   }
 
-  remove(removal: Removal): void {
-    void this.change((corrector) => corrector.remove(removal));
+  edit(edit: Edit): void {
+    this.waiting.push(edit);
+    if (this.corrector !== undefined && !this.busy) void this.work(this.corrector);
   }
 
-  undo(): void {
-    void this.change((corrector) => corrector.undo());
-  }
-
-  private async change(act: (corrector: Corrector) => Promise<Corrected>): Promise<void> {
-    const { corrector } = this;
-    if (corrector === undefined) return;
+  private async work(corrector: Corrector): Promise<void> {
+    this.busy = true;
+    const fromList = ['details', 'edited'].some((id) => byId(id).contains(document.activeElement));
     showBusy(() => TEXT.correcting);
     // The lists are about to change: nothing more is taken from those that are seen.
     byId('details').inert = true;
     try {
-      const corrected = await act(corrector);
-      if (corrector !== this.corrector) return;
-      this.files = this.files.map((file) => corrected.files.find(({ name }) => name === file.name) ?? file);
-      await this.present(corrected.report, this.files);
+      while (this.waiting.length > 0) {
+        const corrected = await corrector.edit(this.waiting.splice(0));
+        if (corrector !== this.corrector) return;
+        this.files = this.files.map((file) => corrected.files.find(({ name }) => name === file.name) ?? file);
+        await this.heard.present(corrected.report, this.files);
+        if (corrector !== this.corrector) return;
+      }
       showDone(() => TEXT.corrected);
     } catch (error) {
       if (corrector !== this.corrector) return;
+      this.waiting = [];
       showDone(() => TEXT.notCorrected);
       showMessage(() => TEXT.notCorrected, () => messageOf(error), 'problem');
     }
+    this.busy = false;
     byId('details').inert = false;
-    (document.getElementById('undo') ?? byId('results-title')).focus();
+    this.heard.settled();
+    // The button that was pressed is gone with its list.
+    if (fromList) (document.getElementById('undo') ?? byId('results-title')).focus();
   }
 }

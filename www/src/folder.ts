@@ -24,8 +24,8 @@ export function fromField(files: readonly File[]): Opened | undefined {
 export async function fromEntries(entries: readonly FileSystemEntry[]): Promise<Opened | undefined> {
   const files: NamedFile[] = [];
   for (const entry of entries) await walk(entry, files);
-  const [first] = entries;
-  return listed(files, entries.length === 1 && first?.isDirectory === true ? first.name : undefined);
+  const folders = entries.filter(isFolder);
+  return listed(files, folders.length === 1 ? folders[0]?.name : undefined);
 }
 
 function listed(files: NamedFile[], folder: string | undefined): Opened | undefined {

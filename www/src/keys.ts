@@ -1,4 +1,5 @@
 /** The keyboard: one table of keys, heard anywhere on the page and listed in a dialog. */
+import type { BrushMode } from './brush.ts';
 import { byId, make } from './dom.ts';
 import { onLanguage, TEXT } from './strings.ts';
 import type { Plane } from './viewer.ts';
@@ -16,6 +17,10 @@ export interface Actions {
   lesion(by: number): void;
   zoom(factor: number): void;
   reset(): void;
+  brush(mode: BrushMode): void;
+  /** The brush once, where the crosshair is. */
+  dab(): void;
+  undo(): void;
 }
 
 type Act = (on: Actions) => void;
@@ -53,6 +58,10 @@ export const KEYS: Record<string, Act> = {
   '+': (on) => on.zoom(ZOOM_STEP),
   '-': (on) => on.zoom(1 / ZOOM_STEP),
   0: (on) => on.reset(),
+  d: (on) => on.brush('add'),
+  e: (on) => on.brush('erase'),
+  x: (on) => on.dab(),
+  u: (on) => on.undo(),
 };
 
 /** The keys of the list beside what they do. */
@@ -71,6 +80,9 @@ function list(): [keys: string[], what: string][] {
     [['N', 'P'], what.lesions],
     [['+', '−'], what.zoom],
     [['0'], what.reset],
+    [['D', 'E'], what.brush],
+    [['X'], what.dab],
+    [['U'], what.undo],
     [['?'], what.help],
   ];
 }

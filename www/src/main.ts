@@ -1,6 +1,7 @@
 /** The page: brings the file, the engine, the viewer and the panel together. */
 import { startBadge } from './badge.ts';
 import { SelfTest, type Setup } from './check.ts';
+import { Brush, type BrushMode } from './brush.ts';
 import { Correcting } from './correcting.ts';
 import { showDevice, showNoDevice } from './device-line.ts';
 import { byId } from './dom.ts';
@@ -16,7 +17,7 @@ import { Overlay } from './overlay.ts';
 import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
 import type { NamedBytes, ScanInfo } from './protocol.ts';
-import { classified, readReport } from './report.ts';
+import { classified, isEdited, networksOf, readReport } from './report.ts';
 import { scanOf, type Scan } from './scan.ts';
 import { SeriesChoice } from './series.ts';
 import { registerServiceWorker } from './service-worker.ts';
@@ -35,11 +36,19 @@ class Page {
   private readonly form = byId<HTMLFormElement>('options');
   private readonly ready = registerServiceWorker();
   private readonly stage = new Stage(this.ready);
-  private readonly overlay = new Overlay(this.stage);
-  private readonly correcting = new Correcting((report, files) => this.present(report, files));
+  private readonly overlay = new Overlay(this.stage, (network) => this.brush.follow(network));
+  private readonly correcting = new Correcting({
+    present: (report, files) => this.present(report, files),
+    settled: () => this.brush.settle(),
+  });
+  private readonly brush = new Brush(() => this.stage.viewer, {
+    painted: (stroke) => this.correcting.edit({ type: 'paint', ...stroke }),
+    undo: () => this.undo(),
+    turnedTo: (network) => this.overlay.reveal(network),
+  });
   private readonly outcome = new Outcome(this.stage, {
-    remove: (removal) => this.correcting.remove(removal),
-    undo: () => this.correcting.undo(),
+    remove: (removal) => this.correcting.edit({ type: 'remove', ...removal }),
+    undo: () => this.undo(),
   });
   private readonly client = new EngineClient(
     engineSettings(this.asked, this.asked.device),
@@ -61,6 +70,7 @@ class Page {
 
   start(): void {
     intoForm(this.form, this.asked);
+    this.stage.onDrawn = () => this.brush.draw();
     listen({
       opened: (opened) => void this.openFiles(opened),
       refused: (error) => this.refuse(error),
@@ -96,6 +106,9 @@ class Page {
       lesion: (by: number) => this.outcome.tour.step(by),
       zoom: (factor: number) => controls.zoom(factor),
       reset: () => controls.reset(),
+      brush: (mode: BrushMode) => this.brush.toggle(mode),
+      dab: () => this.brush.dab(),
+      undo: () => this.undo(),
     };
     startKeys(actions, () => this.stage.showsVolume);
   }
@@ -104,7 +117,7 @@ class Page {
     this.reset();
     showBusy(() => TEXT.steps.open);
     const { turn } = this;
-    const scan = await scanOf(opened, (files) => this.stage.sort(files));
+    const scan = await scanOf(opened, (files) => this.stage.findMask(files));
     if (turn === this.turn) this.open(scan);
   }
 
@@ -155,7 +168,12 @@ class Page {
     this.clearResults();
   }
 
+  private undo(): void {
+    this.correcting.edit({ type: 'undo' });
+  }
+
   private clearResults(): void {
+    this.brush.withdraw();
     this.correcting.clear();
     this.outcome.clear();
     this.overlay.clear();
@@ -298,7 +316,9 @@ class Page {
     this.outcome.setReport(report);
     const { turn } = this;
     await this.compare(files);
-    if (turn === this.turn) await this.overlay.showVolume(files, classified(report));
+    if (turn !== this.turn) return;
+    await this.overlay.showVolume(files, classified(report));
+    if (turn === this.turn && this.stage.showsVolume) this.brush.offer(networksOf(report), isEdited(report));
   }
 
   /** Before the masks are shown, which is quick, so that all findings are there by then. */

@@ -1,7 +1,7 @@
 /** The masks of a finished analysis, put over the scan or the picture as the person wants them. */
 import { byId } from './dom.ts';
 import type { Areas } from './picture.ts';
-import type { LayerName, NamedBytes, View, Visible } from './protocol.ts';
+import type { LayerName, NamedBytes, NetworkName, View, Visible } from './protocol.ts';
 import type { Stage } from './stage.ts';
 import { onLanguage, TEXT } from './strings.ts';
 
@@ -26,7 +26,11 @@ export class Overlay {
   /** What it goes back to when the overlay is switched on again. */
   private lastOpacity = Number(this.slider.value);
 
-  constructor(private readonly stage: Stage) {
+  constructor(
+    private readonly stage: Stage,
+    /** The person wants to see this network alone. */
+    private readonly chosen: (network: NetworkName) => void,
+  ) {
     for (const name of LAYERS) byId(`layer-${name}`).addEventListener('change', () => this.ticked());
     this.show.addEventListener('change', () => this.choose(this.show.value));
     this.slider.addEventListener('input', () => this.setOpacity());
@@ -41,7 +45,6 @@ export class Overlay {
 
   /** `classified`: whether Inf-Net's label 2 has a meaning of its own. */
   async showVolume(files: NamedBytes[], classified: boolean): Promise<void> {
-    this.clear();
     const present = await this.stage.setMasks(files);
     // Another scan has taken the place of theirs, or nothing can be shown.
     if (present === undefined) return;
@@ -77,6 +80,12 @@ export class Overlay {
     this.setOpacity();
   }
 
+  /** What is painted on has to be seen. */
+  reveal(network: NetworkName): void {
+    tick(network === 'normnet' ? 'layer-normnet' : 'layer-ggo', true);
+    this.ticked();
+  }
+
   /** Where classes are not told apart, Inf-Net's first label is all of its infection. */
   private nameInfection(): void {
     const name = document.querySelector('[data-layer="ggo"] [data-t]');
@@ -96,6 +105,7 @@ export class Overlay {
 
   private choose(name: string): void {
     for (const [layer, on] of Object.entries(PRESETS[name] ?? {})) tick(`layer-${layer}`, on);
+    if (name === 'normnet' || name === 'infnet') this.chosen(name);
     this.refresh();
   }
 

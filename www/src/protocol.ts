@@ -168,14 +168,28 @@ export type FromCompute =
   | { type: 'unfit'; file: string; message: string }
   | { type: 'tile'; tile: Tile };
 
+export type NetworkName = 'normnet' | 'infnet';
+
 /** A lesion by its place, from 0, in the list of its network. */
 export interface Removal {
-  network: 'normnet' | 'infnet';
+  network: NetworkName;
   listed: number;
 }
 
+/** One movement of the brush, as the engine reads it. */
+export interface Stroke {
+  network: NetworkName;
+  erase: boolean;
+  diameter_mm: number;
+  /** The way of its middle on an axial slice, RAS. */
+  points_mm: [number, number, number][];
+}
+
+/** What a person does to the masks. */
+export type Edit = ({ type: 'remove' } & Removal) | ({ type: 'paint' } & Stroke) | { type: 'undo' };
+
 export type ToCorrect =
-  /** `made` is what the analysis gave; `removals` what an earlier Worker had taken from it. */
+  /** `made` is what the analysis gave; `edits` what had been done to it in an earlier Worker. */
   | {
       type: 'open';
       module: WebAssembly.Module;
@@ -183,10 +197,9 @@ export type ToCorrect =
       files: NamedFile[];
       series: string | undefined;
       made: NamedBytes[];
-      removals: Removal[];
+      edits: Edit[];
     }
-  | ({ type: 'remove' } & Removal)
-  | { type: 'undo' };
+  | { type: 'edit'; edits: Edit[] };
 
 export type FromCorrect =
   | FromAny

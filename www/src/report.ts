@@ -1,5 +1,5 @@
 /** The engine's report as the panel reads it: `Findings` of the engine, without what is not shown. */
-import type { Warning } from './protocol.ts';
+import type { NetworkName, Warning } from './protocol.ts';
 
 export interface Amount {
   ml: number;
@@ -44,8 +44,26 @@ export interface Lesions {
   smaller_ml: number;
 }
 
+/** Lung voxels by HU: in each bin, below the first and above the last. */
 export interface HuCounts {
+  below: number;
   bins: number[];
+  above: number;
+}
+
+/** Null where classes were told apart, or were not. */
+export interface HuClasses {
+  healthy: HuCounts;
+  lesion: HuCounts | null;
+  ground_glass: HuCounts | null;
+  consolidation: HuCounts | null;
+}
+
+export interface HuHistogram {
+  start_hu: number;
+  bin_hu: number;
+  normnet: HuClasses | null;
+  infnet: HuClasses | null;
 }
 
 export interface Report {
@@ -57,9 +75,11 @@ export interface Report {
   normnet: Lesions | null;
   infnet: Lesions | null;
   agreement_dice: number | null;
-  hu_histogram: { start_hu: number; bin_hu: number; right: HuCounts; left: HuCounts };
+  hu_histogram: HuHistogram;
   /** Lesions that a person took away; absent where none was. */
-  removed?: { network: 'normnet' | 'infnet'; lesion: Lesion }[];
+  removed?: { network: NetworkName; lesion: Lesion }[];
+  /** What was done with the brush; absent where nothing was. */
+  painted?: { network: NetworkName; strokes: number; voxels_added: number; voxels_removed: number }[];
   masks: { name: string; labels: Record<string, string> }[];
 }
 
@@ -72,6 +92,16 @@ export function readReport(json: string): Report {
     throw new Error(`the report has layout ${report.schema_version}, this page reads ${SCHEMA_VERSION}`);
   }
   return report;
+}
+
+/** The networks that ran. */
+export function networksOf(report: Report): NetworkName[] {
+  return (['normnet', 'infnet'] as const).filter((network) => report[network] !== null);
+}
+
+/** Whether a person has changed anything. */
+export function isEdited({ removed, painted }: Report): boolean {
+  return removed !== undefined || painted !== undefined;
 }
 
 /** Whether Inf-Net's mask tells ground glass from consolidation. */

@@ -3,12 +3,10 @@ import { histogram } from './chart.ts';
 import { byId, make } from './dom.ts';
 import { fixed, number, whole } from './format.ts';
 import type { Areas } from './picture.ts';
-import type { Removal, Warning } from './protocol.ts';
-import type { Affected, Amount, Lesion, Lesions, LungFindings, Report } from './report.ts';
+import type { NetworkName, Removal, Warning } from './protocol.ts';
+import { isEdited, type Affected, type Amount, type Lesion, type Lesions, type LungFindings, type Report } from './report.ts';
 import { TEXT } from './strings.ts';
 import { scores, type Comparison } from './truth.ts';
-
-type Network = 'normnet' | 'infnet';
 
 /** What can be done with the lesions of the list. */
 export interface LesionActions {
@@ -18,7 +16,7 @@ export interface LesionActions {
   undo(): void;
 }
 
-const NETWORKS: Network[] = ['normnet', 'infnet'];
+const NETWORKS: NetworkName[] = ['normnet', 'infnet'];
 /** What `hideFindings` empties. */
 const PARTS = ['warnings', 'edited', 'headlines', 'measures', 'truth', 'lesions', 'thirds', 'histogram'];
 /** Lesions listed before the rest is asked for. */
@@ -35,12 +33,12 @@ export function showFindings(report: Report, actions: LesionActions): void {
   byId('results').hidden = false;
   byId('details').hidden = false;
   showWarnings(report.warnings);
-  byId('edited').replaceChildren(...edited(report.removed?.length ?? 0, actions));
+  byId('edited').replaceChildren(...edited(report, actions));
   byId('headlines').replaceChildren(...headlines(report));
   byId('measures').replaceChildren(...measures(report));
   byId('thirds').replaceChildren(...thirds(report));
   byId('lesions').replaceChildren(...lesionSections(report, actions));
-  byId('histogram').replaceChildren(histogram(report.hu_histogram));
+  byId('histogram').replaceChildren(...NETWORKS.flatMap((network) => histogram(report.hu_histogram, network)));
 }
 
 /** A picture has no lungs and no millilitres: pixels are what there is. */
@@ -84,11 +82,17 @@ export function hideFindings(): void {
 }
 
 /** Says that a person has had a hand in the result, on paper too. */
-function edited(removed: number, { undo }: LesionActions): HTMLElement[] {
-  if (removed === 0) return [];
-  const button = make('button', { type: 'button', class: 'small', id: 'undo' }, [TEXT.undo]);
+function edited(report: Report, { undo }: LesionActions): HTMLElement[] {
+  if (!isEdited(report)) return [];
+  const painted = report.painted ?? [];
+  const sum = (of: 'strokes' | 'voxels_added' | 'voxels_removed'): number => painted.reduce((total, each) => total + each[of], 0);
+  const button = make('button', { type: 'button', class: 'small', id: 'undo' }, [TEXT.page.undo]);
   button.addEventListener('click', undo);
-  return [make('p', {}, [TEXT.edited(removed)]), button];
+  const said = [
+    ...(report.removed === undefined ? [] : [TEXT.edited(report.removed.length)]),
+    ...(painted.length === 0 ? [] : [TEXT.painted(sum('strokes'), whole(sum('voxels_added')), whole(sum('voxels_removed')))]),
+  ];
+  return [make('p', {}, [said.join(' ')]), button];
 }
 
 function headlines(report: Report): HTMLElement[] {
@@ -159,7 +163,7 @@ function lesionSections(report: Report, actions: LesionActions): HTMLElement[] {
 }
 
 /** `before` are the lesions of the tables above. */
-function lesionSection(network: Network, lesions: Lesions, before: number, actions: LesionActions): HTMLElement[] {
+function lesionSection(network: NetworkName, lesions: Lesions, before: number, actions: LesionActions): HTMLElement[] {
   const title = make('h3', {}, [TEXT.lesionsTitle(TEXT.networks[network], lesions.listed.length)]);
   const smaller =
     lesions.smaller === 0

@@ -16,20 +16,29 @@ export interface Scan {
   own?: Blob;
 }
 
-/** Which of two files is the scan and which a mask of its lesions. */
-export type Sort = (files: NamedFile[]) => Promise<{ scan: NamedFile | undefined; truth: NamedFile | undefined }>;
+/** Which of these files is a mask of lesions, if one is. */
+export type FindMask = (files: NamedFile[]) => Promise<NamedFile | undefined>;
 
-export async function scanOf({ name, files }: Opened, sort: Sort): Promise<Scan> {
+const NIFTI = /\.nii(\.gz)?$/i;
+
+export async function scanOf({ name, files }: Opened, findMask: FindMask): Promise<Scan> {
   const scan: Scan = { name, files };
-  if (files.length === 2) {
-    const pair = await sort(files);
-    if (pair.scan !== undefined && pair.truth !== undefined) {
-      Object.assign(scan, { name: pair.scan.name, files: [pair.scan], truth: pair.truth });
-    }
+  const candidates = mayBeMasks(files);
+  const truth = candidates.length > 0 ? await findMask(candidates) : undefined;
+  if (truth !== undefined) {
+    const rest = files.filter((file) => file !== truth);
+    Object.assign(scan, { truth, files: rest, name: rest.length === 1 ? rest[0]?.name : name });
   }
   const [only] = scan.files;
   if (only !== undefined && scan.files.length === 1 && (await isShownByItself(only.file))) scan.own = only.file;
   return scan;
+}
+
+/** Of two files both, of a series the one that is no slice of it: a file has to be read to its end to know a mask. */
+function mayBeMasks(files: NamedFile[]): NamedFile[] {
+  if (files.length <= 2) return files.length === 2 ? files : [];
+  const nifti = files.filter(({ name }) => NIFTI.test(name));
+  return nifti.length === 1 ? nifti : [];
 }
 
 /** Pictures, and NIfTI-1 packed or not. */

@@ -25,6 +25,8 @@ export class Stage {
   private shows: Shown = 'nothing';
   private info: Text = () => '';
   private said: Text = () => '';
+  /** The planes were drawn anew. */
+  onDrawn: () => void = () => undefined;
   /** Counts the files: what belongs to an earlier one comes too late. */
   private turn = 0;
 
@@ -133,14 +135,13 @@ export class Stage {
     return this.worker?.compare(truth, files);
   }
 
-  /** Which of these files is the scan, and which a mask of its lesions. */
-  async sort(files: NamedFile[]): Promise<{ scan: NamedFile | undefined; truth: NamedFile | undefined }> {
+  /** Which of these files is a mask of lesions, if one is. */
+  async findMask(files: NamedFile[]): Promise<NamedFile | undefined> {
     await this.ready;
     const worker = new ViewWorker();
     const are = await Promise.all(files.map(({ file }) => worker.isMask(file).catch(() => false)));
     worker.end();
-    const truth = files.find((_, i) => are[i]);
-    return { truth, scan: files.find((file) => file !== truth) };
+    return files.find((_, i) => are[i]);
   }
 
   /** Moves the crosshair to a point in RAS mm, and the planes into sight. */
@@ -171,7 +172,13 @@ export class Stage {
     const { Viewer } = await import('./viewer.ts');
     const canvas = byId<HTMLCanvasElement>('planes');
     canvas.addEventListener('webglcontextlost', () => this.lost(canvas), { once: true });
-    return Viewer.create(canvas, this.controls);
+    const { controls } = this;
+    return Viewer.create(canvas, {
+      located: (location) => controls.located(location),
+      hovered: (location) => controls.hovered(location),
+      windowed: () => controls.windowed(),
+      drawn: () => this.onDrawn(),
+    });
   }
 
   /** A lost context never comes back to its canvas: the next scan gets a new one. */

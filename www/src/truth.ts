@@ -1,5 +1,5 @@
 /** A mask of the true lesions beside a scan: known by its values, fit by its grid, compared voxel by voxel. */
-import { HEADER_BYTES, affineOf, layoutOf, voxelReader, type Layout } from './preview.ts';
+import { HEADER_BYTES, affineOf, axesOf, layoutOf, voxelReader, type Layout } from './preview.ts';
 
 /** 0 is healthy, 1 to 3 are kinds of lesion; some masks tell them apart. */
 const MOST_LABEL = 3;
@@ -37,12 +37,25 @@ export function isMask(raw: Uint8Array, layout: Layout): boolean {
   return any;
 }
 
+/** Whether voxels lie in the same places, in whatever order: programs that make NIfTI of DICOM turn its rows. */
 export function sameGrid(a: Uint8Array, b: Uint8Array): boolean {
-  const [layoutA, layoutB] = [layoutOf(a, Infinity), layoutOf(b, Infinity)];
-  if (layoutA === undefined || layoutB === undefined) return false;
-  if (layoutA.dims.some((size, axis) => size !== layoutB.dims[axis])) return false;
-  const other = affineOf(b, layoutB);
-  return affineOf(a, layoutA).every((value, i) => Math.abs(value - (other[i] ?? Infinity)) <= SAME_MM);
+  const [gridA, gridB] = [gridOf(a), gridOf(b)];
+  if (gridA === undefined || gridB === undefined) return false;
+  return gridA.dims.join() === gridB.dims.join() && gridA.affine.every((mm, i) => Math.abs(mm - (gridB.affine[i] ?? Infinity)) <= SAME_MM);
+}
+
+/** Dims and affine of a file as they are once its voxels are in the order of R, A and S. */
+function gridOf(raw: Uint8Array): { dims: number[]; affine: number[] } | undefined {
+  const layout = layoutOf(raw, Infinity);
+  if (layout === undefined) return undefined;
+  const affine = affineOf(raw, layout);
+  const [origin, ...columns] = [3, 0, 1, 2].map((column) => affine.slice(3 * column, 3 * column + 3)) as [number[], ...number[][]];
+  const turned = axesOf(raw, layout).map((axis) => {
+    const at = Math.abs(axis) - 1;
+    return { size: layout.dims[at as 0 | 1 | 2], column: columns[at] ?? [], back: axis < 0 };
+  });
+  const first = origin.map((mm, row) => turned.reduce((sum, { size, column, back }) => sum + (back ? (size - 1) * (column[row] ?? 0) : 0), mm));
+  return { dims: turned.map(({ size }) => size), affine: [...turned.flatMap(({ column, back }) => column.map((mm) => (back ? -mm : mm))), ...first] };
 }
 
 /** The part of a file that `sameGrid` reads. */

@@ -1,5 +1,6 @@
 /** The scan in three planes with the masks over it. Wraps NiiVue and hides it from the rest of the page. */
 import { cmapper, DRAG_MODE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from '@niivue/niivue';
+import { AxialPicture } from './axial.ts';
 import { voxelBudget } from './budget.ts';
 import { overlayLut } from './masks.ts';
 import type { Bytes, Order } from './protocol.ts';
@@ -25,6 +26,8 @@ export interface ViewerEvents {
   hovered(location: Location | undefined): void;
   /** A window was drawn with the mouse. */
   windowed(): void;
+  /** The planes were drawn anew: they may lie elsewhere on the canvas. */
+  drawn(): void;
 }
 
 const PLANES: Record<Exclude<Plane, 'all'>, SLICE_TYPE> = {
@@ -77,6 +80,12 @@ export class Viewer {
     this.nv.drawLut = cmapper.makeDrawLut(overlayLut());
     this.nv.onIntensityChange = () => heard.windowed();
     leaveOutGradient(this.nv);
+    const draw = this.nv.drawScene.bind(this.nv);
+    this.nv.drawScene = () => {
+      const drawn = draw();
+      heard.drawn();
+      return drawn;
+    };
     this.nv.onLocationChange = () => heard.located(this.locationAt(this.nv.scene.crosshairPos));
   }
 
@@ -191,6 +200,19 @@ export class Viewer {
     this.moved();
   }
 
+  /** Moves the crosshair to what lies under this place of the canvas, in pixels of the page. */
+  pointAt(x: number, y: number): void {
+    const frac = this.fracAt(x, y);
+    if (frac === undefined) return;
+    this.nv.scene.crosshairPos = frac;
+    this.moved();
+  }
+
+  /** The axial picture; nothing while none is shown. */
+  axial(): AxialPicture | undefined {
+    return this.hasScan ? AxialPicture.of(this.nv, this.density) : undefined;
+  }
+
   /** Moves the crosshair by voxels along R, A and S. */
   moveBy([right, front, up]: [number, number, number]): void {
     if (this.hasScan) this.nv.moveCrosshairInVox(right, front, up);
@@ -268,10 +290,19 @@ export class Viewer {
 
   /** What lies under this place of the canvas, in pixels of the page. */
   private under(x: number, y: number): Location | undefined {
+    const frac = this.fracAt(x, y);
+    return frac && this.locationAt(frac);
+  }
+
+  private fracAt(x: number, y: number): Niivue['scene']['crosshairPos'] | undefined {
     if (!this.hasScan) return undefined;
-    const density = this.canvas.width / Math.max(this.canvas.clientWidth, 1);
-    const frac = this.nv.canvasPos2frac([x * density, y * density]);
-    return (frac[0] as number) < 0 ? undefined : this.locationAt(frac);
+    const frac = this.nv.canvasPos2frac([x * this.density, y * this.density]);
+    return (frac[0] as number) < 0 ? undefined : frac;
+  }
+
+  /** Pixels of the canvas for one of the page. */
+  private get density(): number {
+    return this.canvas.width / Math.max(this.canvas.clientWidth, 1);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The correcting Worker as the page sees it: started with the first correction, and anew where one has died. */
-import type { FromCorrect, NamedBytes, NamedFile, Removal, ToCorrect } from '../protocol.ts';
+import type { Edit, FromCorrect, NamedBytes, NamedFile, ToCorrect } from '../protocol.ts';
 import { engineModule } from './module.ts';
 import { CPU_SILENCE_S, Peer } from './peer.ts';
 
@@ -20,57 +20,67 @@ export interface Corrected {
 
 type Answer = Exclude<FromCorrect, { type: 'heartbeat' | 'broken' | 'panic' }>;
 
+/** The Worker has died, which says nothing against what it was to do. */
+class Died extends Error {}
+
 export class Corrector {
   private peer: Peer<ToCorrect, FromCorrect> | undefined;
-  private readonly removals: Removal[] = [];
+  /** All that was done, what was undone again included: a new Worker does it over. */
+  private readonly done: Edit[] = [];
+  private ended = false;
   private settle: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;
 
   constructor(private readonly finished: Finished) {}
 
-  async remove(removal: Removal): Promise<Corrected> {
-    const corrected = await this.correct({ type: 'remove', ...removal });
-    this.removals.push(removal);
-    return corrected;
-  }
-
-  /** Takes the last removal back. */
-  async undo(): Promise<Corrected> {
-    const corrected = await this.correct({ type: 'undo' });
-    this.removals.pop();
+  /** Does these in their order, and measures once; all of them, or none. */
+  async edit(edits: Edit[]): Promise<Corrected> {
+    const corrected = await this.attempt(edits).catch((error: unknown) => {
+      // What has felled one Worker may have been that Worker's own trouble.
+      if (error instanceof Died) return this.attempt(edits);
+      throw error;
+    });
+    this.done.push(...edits);
     return corrected;
   }
 
   end(): void {
-    this.peer?.end();
-    this.peer = undefined;
-    this.fail('it was ended');
+    this.ended = true;
+    this.drop();
+    this.fail(new Error('it was ended'));
   }
 
-  private async correct(message: ToCorrect): Promise<Corrected> {
-    if (this.peer === undefined) await this.open();
-    const answer = await this.ask(message);
-    if (answer.type !== 'corrected') throw new Error('the Worker gave another answer than it was asked for');
-    return answer;
+  private async attempt(edits: Edit[]): Promise<Corrected> {
+    try {
+      if (this.peer === undefined) await this.open();
+      const answer = await this.ask({ type: 'edit', edits });
+      if (answer.type !== 'corrected') throw new Error('the Worker gave another answer than it was asked for');
+      return answer;
+    } catch (error) {
+      // A part of them may have been done.
+      this.drop();
+      throw error;
+    }
+  }
+
+  private drop(): void {
+    this.peer?.end();
+    this.peer = undefined;
   }
 
   /** A new Worker is brought to where the one before it was. */
   private async open(): Promise<void> {
     const module = await engineModule();
+    if (this.ended) throw new Error('it was ended');
     const worker = new Worker(new URL('../worker/correct.ts', import.meta.url), { type: 'module' });
     this.peer = new Peer<ToCorrect, FromCorrect>(worker, {
       message: (answer) => this.receive(answer),
       died: (cause) => {
         this.peer = undefined;
-        this.fail(cause);
+        this.fail(new Died(cause));
       },
     });
     const { name, files, series, made } = this.finished;
-    try {
-      await this.ask({ type: 'open', module, name, files, series, made, removals: this.removals });
-    } catch (error) {
-      this.end();
-      throw error;
-    }
+    await this.ask({ type: 'open', module, name, files, series, made, edits: this.done });
   }
 
   private ask(message: ToCorrect): Promise<Answer> {
@@ -83,11 +93,11 @@ export class Corrector {
 
   private receive(answer: Answer): void {
     this.peer?.rest();
-    if (answer.type === 'failed') this.fail(answer.message);
+    if (answer.type === 'failed') this.fail(new Error(answer.message));
     else this.settle?.resolve(answer);
   }
 
-  private fail(message: string): void {
-    this.settle?.reject(new Error(message));
+  private fail(error: Error): void {
+    this.settle?.reject(error);
   }
 }

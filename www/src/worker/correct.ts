@@ -1,6 +1,6 @@
-/** The correcting Worker: it holds a scan with its masks, takes lesions out of them and measures again. */
+/** The correcting Worker: it holds a scan with its masks, changes them as the person wants, and measures again. */
 import { Correction, type Outcome } from '../../pkg/pleura.js';
-import type { FromCorrect, NamedBytes, ToCorrect } from '../protocol.ts';
+import type { Edit, FromCorrect, NamedBytes, ToCorrect } from '../protocol.ts';
 import { readFiles } from './files.ts';
 import { instantiate, listen, own, scope, text } from './scope.ts';
 
@@ -12,14 +12,13 @@ listen<ToCorrect>(async (message) => {
       case 'open':
         await instantiate(message.module);
         opened = await open(message);
-        for (const { network, listed } of message.removals) opened.remove(network, listed).free();
+        apply(opened, message.edits);
         post({ type: 'opened' });
         return;
-      case 'remove':
-        answer(correction().remove(message.network, message.listed));
-        return;
-      case 'undo':
-        answer(correction().undo());
+      case 'edit':
+        if (opened === undefined) throw new Error('no scan is open');
+        apply(opened, message.edits);
+        answer(opened.outcome());
         return;
     }
   } catch (error) {
@@ -33,9 +32,12 @@ function post(message: FromCorrect, transfer: Transferable[] = []): void {
   scope.postMessage(message, transfer);
 }
 
-function correction(): Correction {
-  if (opened === undefined) throw new Error('no scan is open');
-  return opened;
+function apply(correction: Correction, edits: Edit[]): void {
+  for (const edit of edits) {
+    if (edit.type === 'remove') correction.remove(edit.network, edit.listed);
+    else if (edit.type === 'paint') correction.paint(JSON.stringify(edit));
+    else correction.undo();
+  }
 }
 
 async function open({ name, files, series, made }: Extract<ToCorrect, { type: 'open' }>): Promise<Correction> {

@@ -2,7 +2,7 @@
 import './leaves.ts';
 import { firstSlice } from '../first-slice.ts';
 import { compose, readLabels, type Layers } from '../masks.ts';
-import { layoutOf, stepsFor, thin, toRas } from '../preview.ts';
+import { axesOf, layoutOf, stepsFor, thin, toRas } from '../preview.ts';
 import type { FromView, NamedBytes, ShownScan, ToView, Visible } from '../protocol.ts';
 import { headerOf, isMask, overlap, sameGrid, truthOf, type Comparison } from '../truth.ts';
 import { gunzip, gunzipScan } from '../unpack.ts';
@@ -78,16 +78,23 @@ async function keepMasks({ files, steps, order }: Extract<ToView, { type: 'masks
   return { lungs: layers.lungs !== undefined, normnet: layers.normnet !== undefined, ggo: infnet, consolidation: infnet };
 }
 
+async function labelsInRas({ name, bytes }: NamedBytes): Promise<Uint8Array> {
+  const raw = await gunzip(new Blob([bytes]));
+  const layout = layoutOf(raw);
+  if (layout === undefined) throw new Error(`${name} is not whole`);
+  return toRas(readLabels(raw).labels, layout.dims, axesOf(raw, layout));
+}
+
 /** With the masks as the engine wrote them, not as they are shown. */
 async function compare(file: Blob, files: NamedBytes[]): Promise<Comparison | undefined> {
   const raw = await gunzip(file);
   const layout = layoutOf(raw);
   if (layout === undefined || !sameGrid(raw, scanHeader)) return undefined;
-  const truth = truthOf(raw, layout);
+  const truth = toRas(truthOf(raw, layout), layout.dims, axesOf(raw, layout));
   const comparison: Comparison = {};
   for (const network of ['normnet', 'infnet'] as const) {
     const mask = files.find(({ name }) => name.includes(`_${network}.`));
-    if (mask !== undefined) comparison[network] = overlap(truth, readLabels(await gunzip(new Blob([mask.bytes]))).labels);
+    if (mask !== undefined) comparison[network] = overlap(truth, await labelsInRas(mask));
   }
   return comparison;
 }

@@ -10,7 +10,7 @@ import { assertAccessible } from '../lib/axe.mjs';
 import { ANALYSIS_MS, choose, SAID_MS, saveAll, skipReason, useBrowser, waitForResult } from '../lib/browser.mjs';
 import { dicomSeries } from '../lib/dicom.mjs';
 import { assertSame, masks } from '../lib/masks.mjs';
-import { readScan } from '../lib/nifti.mjs';
+import { readMask, readScan, turnRows, volume } from '../lib/nifti.mjs';
 import { zip } from '../lib/zip.mjs';
 
 const THIN = { uid: '1.2.840.99999.1', description: 'Thorax thin' };
@@ -62,9 +62,12 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
     assert.equal(parseInt(shown, 10), hu[at[0] + dims[0] * (at[1] + dims[1] * at[2])], `HU at ${at}`);
   }
 
-  test('a folder with one DICOM series: shown before it is analysed, and the masks are those of the NIfTI file', async (t) => {
+  test('a folder with one DICOM series and a truth mask: shown before it is analysed, the masks are those of the NIfTI file, and compared', async (t) => {
     const { page, watch } = await open(t, '?device=cpu&model=infnet');
-    await page.setInputFiles('#folder-input', await exported('one', THIN));
+    const root = await exported('one', THIN);
+    const truthFile = await readFile(path.join(folder, 'phantom_lesions_truth.nii.gz'));
+    await writeFile(path.join(root, 'truth.nii'), turnRows(truthFile));
+    await page.setInputFiles('#folder-input', root);
     await assertShown(page, scan);
     assert.equal(await page.isVisible('#layers'), false);
     assert.equal(await page.textContent('#file-name'), 'one');
@@ -77,6 +80,12 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
       for (const name of names) native.set(name, await readFile(path.join(process.env.PLEURA_CLI_OUT, name)));
       assertSame(masks(files, ['lungs', 'infnet']), masks(native, ['lungs', 'infnet']), 'DICOM here and NIfTI on the command line');
     }
+    const [truth, found] = [readMask(truthFile), masks(files, ['infnet']).infnet];
+    const both = truth.labels.filter((label, i) => label > 0 && found.labels[i] > 0).length;
+    assert.ok(both > 0);
+    const scores = [(2 * both) / (volume(truth) + volume(found)), both / volume(truth), both / volume(found)];
+    assert.match(await page.textContent('#truth h3'), /one\/truth\.nii$/);
+    assert.deepEqual(await page.$$eval('#truth td b', (cells) => cells.map((cell) => cell.textContent)), scores.map((score) => score.toFixed(3)));
     // A second look at the same scan asks and shows nothing anew.
     await page.click('#analyse');
     await page.click('#cancel');

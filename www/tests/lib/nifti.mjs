@@ -1,4 +1,4 @@
-// Enough of NIfTI-1 to compare masks and to rewrite scans: uint8 and int16, little endian, gzip or not.
+// Enough of NIfTI-1 to compare masks and to turn them: uint8 and int16, little endian, gzip or not.
 import { gunzipSync } from 'node:zlib';
 
 const DT_UINT8 = 2;
@@ -22,6 +22,22 @@ export function readMask(bytes) {
 export function readScan(bytes) {
   const { raw, dims, affine, offset, voxels } = open(bytes, DT_INT16);
   return { dims, affine, hu: Int16Array.from({ length: voxels }, (_, i) => raw.readInt16LE(offset + 2 * i)) };
+}
+
+/** The same mask with its rows in the other order, as programs that make NIfTI of DICOM store them. */
+export function turnRows(bytes) {
+  const { raw, dims, affine, offset } = open(bytes, DT_UINT8);
+  const [columns, rows, slices] = dims;
+  const turned = Buffer.from(raw);
+  for (let row = 0; row < rows * slices; row += 1) {
+    const from = offset + columns * (row + rows - 1 - 2 * (row % rows));
+    raw.copy(turned, offset + columns * row, from, from + columns);
+  }
+  affine.forEach(([, step, , start], axis) => {
+    turned.writeFloatLE(-step, 284 + 16 * axis);
+    turned.writeFloatLE(start + (rows - 1) * step, 292 + 16 * axis);
+  });
+  return turned;
 }
 
 /** Voxels that are not 0. */

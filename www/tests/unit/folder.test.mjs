@@ -48,6 +48,8 @@ test('a dropped folder is walked to its end', async () => {
   assert.deepEqual(opened.files[1].file, { of: '/CT/b/IM1' });
   const two = await fromEntries([fileEntry('/a.nii'), fileEntry('/b.nii')]);
   assert.deepEqual([two.name, names(two)], ['a.nii', ['a.nii', 'b.nii']]);
+  const beside = await fromEntries([fileEntry('/mask.nii'), folderEntry('/CT', [fileEntry('/CT/a')])]);
+  assert.deepEqual([beside.name, names(beside)], ['CT', ['mask.nii', 'CT/a']]);
   const broken = { ...fileEntry('/x'), file: (_, reject) => reject(new Error('gone')) };
   await assert.rejects(fromEntries([broken]), /gone/);
 });
@@ -107,8 +109,30 @@ test('what the viewer reads is shown from the file, all else by way of the engin
 test('of two files one may be the truth', async () => {
   const files = ['truth', 'scan'].map((name) => ({ name, file: new Blob([nifti()]) }));
   const [truth, scan] = files;
-  const paired = await scanOf({ name: 'truth', files }, async () => ({ scan, truth }));
+  const paired = await scanOf({ name: 'truth', files }, async () => truth);
   assert.deepEqual([paired.name, paired.files, paired.truth, paired.own], ['scan', [scan], truth, scan.file]);
-  const apart = await scanOf({ name: 'truth', files }, async () => ({ scan: truth, truth: undefined }));
+  const apart = await scanOf({ name: 'truth', files }, async () => undefined);
   assert.deepEqual([apart.name, apart.files, apart.truth, apart.own], ['truth', files, undefined, undefined]);
+});
+
+test('beside a series the only NIfTI file may be the truth, and no other file is read to its end for it', async () => {
+  const file = (name) => ({ name, file: new Blob(['DICM']) });
+  const series = ['CT/IM1', 'CT/IM2', 'CT/README.txt'].map(file);
+  const truth = file('CT/Truth.NII.gz');
+  const open = async (files) => {
+    const asked = [];
+    const scan = await scanOf({ name: 'CT', files }, async (candidates) => {
+      asked.push(...candidates);
+      return candidates.find((each) => each === truth);
+    });
+    return { scan, asked };
+  };
+  const { scan, asked } = await open([truth, ...series]);
+  assert.deepEqual([scan.name, scan.files, scan.truth, scan.own, asked], ['CT', series, truth, undefined, [truth]]);
+  const several = [truth, file('CT/other.nii'), ...series];
+  assert.deepEqual((await open(several)).scan, { name: 'CT', files: several }, 'which of two is meant, nobody knows');
+  assert.deepEqual(await open(series), { scan: { name: 'CT', files: series }, asked: [] });
+  const [one] = series;
+  const pair = (await open([truth, one])).scan;
+  assert.deepEqual([pair.name, pair.files, pair.truth], ['CT/IM1', [one], truth]);
 });

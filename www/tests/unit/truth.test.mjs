@@ -8,7 +8,7 @@ const { lesionCsv } = await load('csv.ts');
 const { markPlace } = await load('ruler.ts');
 
 /** A NIfTI file of uint8 (2) or float32 (16) voxels. */
-function nifti(values, { datatype = 2, dims = [values.length, 1, 1], origin = 5 } = {}) {
+function nifti(values, { datatype = 2, dims = [values.length, 1, 1], origin = 5, rows = 1 } = {}) {
   const bytes = datatype === 2 ? 1 : 4;
   const raw = new Uint8Array(352 + bytes * values.length);
   const view = new DataView(raw.buffer);
@@ -21,6 +21,9 @@ function nifti(values, { datatype = 2, dims = [values.length, 1, 1], origin = 5 
   view.setInt16(254, 1, true);
   [1, 2, 3].forEach((value, i) => view.setFloat32(280 + 20 * i, value, true));
   view.setFloat32(292, origin, true);
+  // Rows from the front to the back begin at the other end.
+  view.setFloat32(300, 2 * rows, true);
+  if (rows < 0) view.setFloat32(308, 2 * (dims[1] - 1), true);
   raw.set([0x6e, 0x2b, 0x31], 344);
   values.forEach((value, i) => (datatype === 2 ? view.setUint8(352 + i, value) : view.setFloat32(352 + 4 * i, value, true)));
   return raw;
@@ -46,6 +49,9 @@ test('grids are the same where size and affine are', () => {
   assert.ok(!sameGrid(nifti([0, 1], { origin: 6 }), scan), 'elsewhere');
   assert.ok(!sameGrid(nifti([0, 1, 1]), scan), 'another size');
   assert.ok(!sameGrid(new Uint8Array(10), scan));
+  const dims = [1, 3, 1];
+  assert.ok(sameGrid(nifti([0, 0, 1], { dims }), nifti([1, 0, 0], { dims, rows: -1 })), 'with its rows turned');
+  assert.ok(!sameGrid(nifti([0, 1], { dims: [1, 2, 1] }), nifti([1, 0, 0], { dims, rows: -1 })));
 });
 
 test('scores count voxels', () => {
