@@ -1,4 +1,5 @@
 import { defineConfig, type Plugin } from 'vite';
+import { site } from './scripts/site.ts';
 import { CSP } from './src/csp.ts';
 
 /** Writes the policy into the built page; the dev server injects styles inline and goes without. */
@@ -28,7 +29,7 @@ function noZarr(): Plugin {
 
 export default defineConfig({
   base: './',
-  plugins: [cspMeta(), noZarr()],
+  plugins: [cspMeta(), noZarr(), site()],
   worker: { format: 'es' },
   build: {
     target: 'es2023',

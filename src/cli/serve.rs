@@ -332,6 +332,7 @@ fn kind(path: &Path) -> (&'static str, bool) {
         "js" | "mjs" => ("text/javascript; charset=utf-8", true),
         "css" => ("text/css; charset=utf-8", true),
         "json" | "map" => ("application/json", true),
+        "webmanifest" => ("application/manifest+json", true),
         "wasm" => ("application/wasm", true),
         "svg" => ("image/svg+xml", true),
         "txt" | "md" => ("text/plain; charset=utf-8", true),

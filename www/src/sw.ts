@@ -6,10 +6,16 @@
 import { CSP } from './csp.ts';
 
 const scope = self as unknown as ServiceWorkerGlobalScope;
-const SHELL = 'pleura-shell';
+
+/** The page's files and a name for just these: the build writes it here (scripts/site.ts). */
+const SHELL = JSON.parse('__SHELL__') as { version: string; files: string[] };
+const CACHES = 'pleura-shell-';
+const CACHE = CACHES + SHELL.version;
 
 scope.addEventListener('install', (event) => event.waitUntil(scope.skipWaiting()));
 scope.addEventListener('activate', (event) => event.waitUntil(scope.clients.claim()));
+// The page says when it has loaded: storing its files must not delay them.
+scope.addEventListener('message', (event) => event.waitUntil(keepAll().then(dropOthers)));
 scope.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== 'GET' || url.origin !== scope.location.origin) return;
@@ -18,8 +24,24 @@ scope.addEventListener('fetch', (event) => {
   event.respondWith(answer(event.request));
 });
 
+/** Stores the whole page, so that one visit is enough. What the page has just loaded comes from the browser's own cache. */
+async function keepAll(): Promise<void> {
+  const cache = await caches.open(CACHE);
+  const keep = async (file: string): Promise<void> => {
+    if ((await cache.match(file)) === undefined) await cache.add(file);
+  };
+  await Promise.all(SHELL.files.map(keep));
+}
+
+/** Drops the copies of earlier versions; they stay where this one could not be stored whole. */
+async function dropOthers(): Promise<void> {
+  const names = await caches.keys();
+  const old = names.filter((name) => name.startsWith(CACHES) && name !== CACHE);
+  await Promise.all(old.map((name) => caches.delete(name)));
+}
+
 async function answer(request: Request): Promise<Response> {
-  const shell = await caches.open(SHELL).catch(() => undefined);
+  const shell = await caches.open(CACHE).catch(() => undefined);
   try {
     const response = await fetch(request);
     // A full disk must not cost the answer.

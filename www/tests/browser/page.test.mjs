@@ -1,5 +1,6 @@
 // The page around an analysis: what it says of bad files, what it may fetch, how it can be used.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { ANALYSIS_MS, choose, SAID_MS, skipReason, soon, useBrowser } from '../lib/browser.mjs';
@@ -7,6 +8,14 @@ import { waitForWorker } from '../lib/workers.mjs';
 
 describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
   const { open, url: address } = useBrowser();
+
+  /** The service worker's caches by name, with the files in them. */
+  const kept = (page) =>
+    page.evaluate(async () => {
+      const names = (await caches.keys()).filter((name) => name.startsWith('pleura-shell-'));
+      const files = async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url.slice(document.baseURI.split('?')[0].length)).sort();
+      return Promise.all(names.map(async (name) => [name, await files(name)]));
+    });
 
   test('says what is wrong with a file and goes on working', async (t) => {
     const { page, watch } = await open(t, '?device=cpu');
@@ -115,12 +124,35 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
   test('works offline once it has been visited', async (t) => {
     const { context, page } = await open(t, '?device=cpu');
     await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
-    await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-    // What the first visit loaded before the service worker took over, the second one stores.
-    await page.reload();
-    await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
+    await soon(async () => assert.ok((await kept(page)).some(([, files]) => files.includes('models/manifest.json') && files.includes(''))));
+    const devtools = await context.newCDPSession(page);
+    const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
+    assert.deepEqual(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito'), []);
     await context.setOffline(true);
     await page.reload();
     await page.waitForSelector('#device[data-kind]', { timeout: SAID_MS });
+    // The viewer, a Worker and the engine are there too.
+    await page.goto(`${address()}?device=cpu&demo=40`);
+    await page.waitForFunction(() => /HU/.test(document.getElementById('readout').textContent));
+  });
+
+  test('a new version takes the place of the copy of the old one', async (t) => {
+    const { page } = await open(t, '?device=cpu');
+    const one = async () => {
+      const names = (await kept(page)).map(([name]) => name);
+      assert.equal(names.length, 1);
+      return names[0];
+    };
+    const now = await soon(one);
+    await page.evaluate(() => caches.open('pleura-shell-old'));
+    await page.reload();
+    assert.equal(await soon(one), now);
+  });
+
+  test('the folder has what static hosts ask for', async () => {
+    const headers = await readFile(new URL('../../dist/_headers', import.meta.url), 'utf8');
+    const policy = /Content-Security-Policy: (.*)/.exec(headers)[1];
+    assert.equal(policy, (await fetch(address())).headers.get('content-security-policy'));
+    assert.equal(await readFile(new URL('../../dist/.nojekyll', import.meta.url), 'utf8'), '');
   });
 });

@@ -97,7 +97,8 @@ async function openPage(browser, url, { init, ...options }) {
   // Routes see the requests of Workers and of the service worker too.
   await context.route('**/*', (route) => {
     const target = new URL(route.request().url());
-    watch.requests.push(target.href);
+    // What the service worker fetches for itself comes out of the browser's cache, which routes switch off.
+    if (route.request().serviceWorker() === null) watch.requests.push(target.href);
     if (target.origin !== own && target.protocol.startsWith('http')) {
       watch.foreign.push(target.href);
       return route.abort();
