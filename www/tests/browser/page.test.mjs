@@ -6,6 +6,20 @@ import { gzipSync } from 'node:zlib';
 import { ANALYSIS_MS, choose, SAID_MS, skipReason, soon, useBrowser } from '../lib/browser.mjs';
 import { waitForWorker } from '../lib/workers.mjs';
 
+/** A sound NIfTI file of five points in time. */
+function fourDimensional() {
+  const dims = [4, 8, 8, 8, 5, 1, 1, 1];
+  const bytes = Buffer.alloc(352 + 8 * 8 * 8 * 5 * 2);
+  bytes.writeInt32LE(348, 0);
+  dims.forEach((n, i) => bytes.writeInt16LE(n, 40 + 2 * i));
+  bytes.writeInt16LE(4, 70);
+  bytes.writeInt16LE(16, 72);
+  dims.forEach((_, i) => bytes.writeFloatLE(1, 76 + 4 * i));
+  bytes.writeFloatLE(352, 108);
+  bytes.write('n+1', 344);
+  return bytes;
+}
+
 describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
   const { open, url: address } = useBrowser();
 
@@ -26,6 +40,7 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
       ['noise.nii', noise],
       ['empty.nii.gz', Buffer.alloc(0)],
       ['notes.txt', Buffer.from('patient,age\n1,54\n')],
+      ['four-dimensional.nii', fourDimensional()],
       ['truncated.png', Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')],
     ];
     for (const [name, bytes] of cases) {
@@ -34,6 +49,7 @@ describe('the page', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
         timeout: SAID_MS,
       });
       await page.waitForSelector('#cancel', { state: 'hidden' });
+      if (name.startsWith('four')) assert.match(await page.textContent('#message-text'), /dimension|4D/i);
     }
     // The worker is alive after all of them: the demo case still opens and is analysed.
     await page.click('.scan-bar [data-action="demo"]');
