@@ -230,7 +230,7 @@ mod tests {
         for field in [8, 10] {
             let mut bytes = honest.clone();
             bytes[end + field + 1] = 0xf7;
-            refused(&bytes, "63233 files");
+            refused(&bytes, "63234 files");
         }
         // The same in the record for large archives, with its locator before the small record.
         let mut bytes = honest[..end].to_vec();
