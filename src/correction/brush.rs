@@ -79,27 +79,26 @@ pub(super) fn covered(stroke: &Stroke, of: &Volume<i16>) -> Option<Vec<usize>> {
     let plane = Plane::of(&of.affine);
     let places: Vec<[f64; 2]> = way.iter().map(|at| plane.place(at[0], at[1])).collect();
 
-    let mut voxels = Vec::new();
+    // Stretches overlap: every voxel counts once.
+    let mut hit = vec![false; nx * ny];
     // A single point is a stretch without length.
     for at in 0..places.len().saturating_sub(1).max(1) {
         let stretch = [places[at], places[(at + 1).min(places.len() - 1)]];
         for j in within(plane.rows(stretch, radius), ny) {
             for i in within(plane.columns(j, stretch, radius), nx) {
-                if distance(plane.place(i as f64, j as f64), stretch) <= radius {
-                    voxels.push(of.index(i, j, k));
-                }
+                hit[i + nx * j] |= distance(plane.place(i as f64, j as f64), stretch) <= radius;
             }
         }
     }
     for at in &way {
         let (i, j) = (at[0].round(), at[1].round());
         if (0.0..nx as f64).contains(&i) && (0.0..ny as f64).contains(&j) {
-            voxels.push(of.index(i as usize, j as usize, k));
+            hit[i as usize + nx * j as usize] = true;
         }
     }
-    voxels.sort_unstable();
-    voxels.dedup();
-    Some(voxels)
+    let first = of.index(0, 0, k);
+    let hits = hit.iter().enumerate().filter(|&(_, &hit)| hit);
+    Some(hits.map(|(at, _)| first + at).collect())
 }
 
 /// The whole numbers between the ends that are below `size`.
@@ -122,4 +121,39 @@ fn distance(place: [f64; 2], [a, b]: [[f64; 2]; 2]) -> f64 {
     };
     let off = minus(there, [part * along[0], part * along[1]]);
     dot(off, off).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hits(affine: [[f64; 4]; 3]) -> Vec<usize> {
+        let volume = Volume::filled(0i16, [9, 9, 3], Affine(affine));
+        let stroke = Stroke {
+            network: Network::Infnet,
+            erase: false,
+            diameter_mm: 4.2,
+            points_mm: vec![volume.affine.apply([4.0, 4.0, 1.3])],
+        };
+        let middle = volume.index(4, 4, 1);
+        let covered = covered(&stroke, &volume).into_iter().flatten();
+        covered.map(|at| at + 100 - middle).collect()
+    }
+
+    #[test]
+    fn a_brush_is_round_in_millimetres_however_the_slice_lies() {
+        let tilted = [
+            [2.0, 0.0, 0.0, -7.0],
+            [0.0, 1.2, -2.4, 5.0],
+            [0.0, 1.6, 1.8, 3.0],
+        ];
+        assert_eq!(hits(tilted), [91, 99, 100, 101, 109]);
+        // Neighbours along j are 2.24 mm away, beyond the radius of 2.1 mm.
+        let sheared = [
+            [2.0, 1.0, 0.0, 0.0],
+            [0.0, 2.0, 0.0, 0.0],
+            [0.0, 0.0, 3.0, 0.0],
+        ];
+        assert_eq!(hits(sheared), [99, 100, 101]);
+    }
 }

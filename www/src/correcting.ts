@@ -38,8 +38,9 @@ export class Correcting {
   }
 
   edit(edit: Edit): void {
+    if (this.corrector === undefined) return;
     this.waiting.push(edit);
-    if (this.corrector !== undefined && !this.busy) void this.work(this.corrector);
+    if (!this.busy) void this.work(this.corrector);
   }
 
   private async work(corrector: Corrector): Promise<void> {

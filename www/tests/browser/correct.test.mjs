@@ -183,4 +183,29 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     assert.deepEqual(watch.foreign, []);
     assert.deepEqual(watch.errors.filter((error) => !error.includes(CRASH)), []);
   });
+
+  test('of two networks the one that is looked at is painted on, and one that is painted on is shown', async (t) => {
+    const { page, watch } = await open(t, '?demo=40&device=cpu');
+    await waitForResult(page);
+    const press = (key) => page.locator('body').press(key);
+    assert.equal(await page.$$eval('.histogram', (all) => all.length), 2);
+    for (const network of ['infnet', 'normnet']) {
+      await page.selectOption('#show', network);
+      assert.equal(await page.inputValue('#brush-network'), network);
+    }
+    // NormNet's first lesion.
+    await press('n');
+    await press('e');
+    await press('x');
+    await soon(async () => assert.match(await page.textContent('#edited'), /1 stroke, 0 voxels added, [1-9]/));
+    const files = await saveAll(page);
+    const report = JSON.parse([...files].find(([name]) => name.endsWith('_report.json'))[1]);
+    assert.deepEqual(report.painted.map(({ network }) => network), ['normnet']);
+    await page.selectOption('#brush-network', 'infnet');
+    assert.ok(await page.isChecked('#layer-ggo'));
+    await page.selectOption('#show', 'lungs');
+    await press('d');
+    assert.ok(await page.isChecked('#layer-ggo'), 'painting shows what is painted');
+    assert.deepEqual(watch.errors, []);
+  });
 });
