@@ -48,11 +48,13 @@ export class Viewer {
   private plane: Plane = 'all';
   private hasScan = false;
   private outlines = true;
+  /** Where the pointer is, in pixels of the page. */
+  private pointer: [number, number] | undefined;
   private window = WINDOWS.lung;
 
   private constructor(
     private readonly canvas: HTMLCanvasElement,
-    heard: ViewerEvents,
+    private readonly heard: ViewerEvents,
   ) {
     this.nv = new Niivue({
       backColor: [0, 0, 0, 1],
@@ -98,8 +100,8 @@ export class Viewer {
       if (event.target === canvas) event.stopPropagation();
     };
     canvas.parentElement?.addEventListener('keydown', mute, { capture: true });
-    canvas.addEventListener('pointermove', (event) => heard.hovered(viewer.under(event.offsetX, event.offsetY)));
-    canvas.addEventListener('pointerleave', () => heard.hovered(undefined));
+    canvas.addEventListener('pointermove', (event) => viewer.hover([event.offsetX, event.offsetY]));
+    canvas.addEventListener('pointerleave', () => viewer.hover(undefined));
     new ResizeObserver(() => viewer.layout()).observe(canvas);
     viewer.setOpacity(0.4);
     return viewer;
@@ -155,6 +157,9 @@ export class Viewer {
     }
     this.nv.drawBitmap = codes;
     this.nv.refreshDrawing(true);
+    // What was said of these voxels may no longer hold.
+    this.moved();
+    this.hover(this.pointer);
   }
 
   setOpacity(opacity: number): void {
@@ -288,12 +293,13 @@ export class Viewer {
     );
   }
 
-  /** What lies under this place of the canvas, in pixels of the page. */
-  private under(x: number, y: number): Location | undefined {
-    const frac = this.fracAt(x, y);
-    return frac && this.locationAt(frac);
+  private hover(pointer: [number, number] | undefined): void {
+    this.pointer = pointer;
+    const frac = pointer && this.fracAt(...pointer);
+    this.heard.hovered(frac && this.locationAt(frac));
   }
 
+  /** What lies under this place of the canvas, in pixels of the page. */
   private fracAt(x: number, y: number): Niivue['scene']['crosshairPos'] | undefined {
     if (!this.hasScan) return undefined;
     const frac = this.nv.canvasPos2frac([x * this.density, y * this.density]);

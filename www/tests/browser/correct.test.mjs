@@ -198,6 +198,7 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     await press('e');
     await press('x');
     await soon(async () => assert.match(await page.textContent('#edited'), /1 stroke, 0 voxels added, [1-9]/));
+    await soon(async () => assert.doesNotMatch(await page.textContent('#readout'), /NormNet/, 'the line says what is there now'));
     const files = await saveAll(page);
     const report = JSON.parse([...files].find(([name]) => name.endsWith('_report.json'))[1]);
     assert.deepEqual(report.painted.map(({ network }) => network), ['normnet']);
