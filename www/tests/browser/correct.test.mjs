@@ -163,13 +163,13 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     assert.deepEqual((await saved(page)).report, painted.report);
     await page.click('#brush-undo');
     await unedited();
-    assert.ok(await page.isDisabled('#brush-undo'));
+    await page.waitForSelector('#brush-undo[disabled]');
     const undone = await saved(page);
     assert.deepEqual([undone.report, undone.voxels], [first.report, first.voxels]);
 
     // By keyboard, where the crosshair is; off, a click moves that again.
     await press('e');
-    assert.equal(await page.isVisible('#brush'), false);
+    await page.waitForSelector('#brush', { state: 'hidden' });
     await page.mouse.click(...(await find((said) => /lung$/.test(said))));
     await page.hover('h1');
     await soon(async () => assert.match(await text('readout'), /lung$/));
@@ -178,7 +178,7 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     await edited(/: 1 stroke,/);
     await page.click('.scan-bar [data-action="demo"]');
     await soon(async () => assert.equal(await page.isVisible('#brush-controls'), false));
-    assert.equal(await page.isVisible('#brush'), false);
+    await page.waitForSelector('#brush', { state: 'hidden' });
     await page.click('#cancel');
     assert.deepEqual(watch.foreign, []);
     assert.deepEqual(watch.errors.filter((error) => !error.includes(CRASH)), []);
@@ -191,7 +191,7 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     assert.equal(await page.$$eval('.histogram', (all) => all.length), 2);
     for (const network of ['infnet', 'normnet']) {
       await page.selectOption('#show', network);
-      assert.equal(await page.inputValue('#brush-network'), network);
+      await soon(async () => assert.equal(await page.inputValue('#brush-network'), network));
     }
     // NormNet's first lesion.
     await press('n');
@@ -203,10 +203,10 @@ describe('correcting', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     const report = JSON.parse([...files].find(([name]) => name.endsWith('_report.json'))[1]);
     assert.deepEqual(report.painted.map(({ network }) => network), ['normnet']);
     await page.selectOption('#brush-network', 'infnet');
-    assert.ok(await page.isChecked('#layer-ggo'));
+    await soon(async () => assert.ok(await page.isChecked('#layer-ggo')));
     await page.selectOption('#show', 'lungs');
     await press('d');
-    assert.ok(await page.isChecked('#layer-ggo'), 'painting shows what is painted');
+    await soon(async () => assert.ok(await page.isChecked('#layer-ggo'), 'painting shows what is painted'));
     assert.deepEqual(watch.errors, []);
   });
 });
