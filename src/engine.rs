@@ -50,6 +50,16 @@ pub enum EngineError {
         /// What the device says.
         problem: String,
     },
+    /// A network has no intermediate tensor of that name.
+    #[error("{network} has no tensor called {name}: it has {known}")]
+    Tap {
+        /// The network.
+        network: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
     /// The input does not have the shape that the network takes.
     #[error("{network} takes {expected} values at once, not {found}")]
     Input {
@@ -78,6 +88,17 @@ pub enum Task {
         /// Orientations to average over, 1 to 8.
         looks: usize,
     },
+}
+
+/// An intermediate tensor of a network, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tapped {
+    /// Its name, one of [`InfNet::forward_tapped`]'s.
+    pub name: String,
+    /// Its extents, the batch of one first.
+    pub shape: Vec<usize>,
+    /// Its values.
+    pub values: Vec<f32>,
 }
 
 struct LoadedInfNet<B: Kernels> {
@@ -264,11 +285,6 @@ impl<B: Kernels> Engine<B> {
     /// # Errors
     /// If the network is not loaded, the input is not its size, or the device fails.
     pub async fn forward(&self, entry: &Entry, input: &[f32]) -> Result<Vec<f32>, EngineError> {
-        let flat = |channels: usize, side: usize, network: &'static str| {
-            check(network, channels * side * side, input.len())?;
-            let data = TensorData::new(input.to_vec(), [1, channels, side, side]);
-            Ok::<_, EngineError>(Tensor::<B, 4>::from_data(data, &self.device))
-        };
         let missing = EngineError::NotLoaded {
             network: entry.network.name(),
         };
@@ -276,12 +292,13 @@ impl<B: Kernels> Engine<B> {
             Network::Normnet => read(self.slab_logits(&entry.name, input)?).await,
             Network::Infnet => {
                 let loaded = self.infnet.as_ref().ok_or(missing)?;
-                let image = flat(3, loaded.side, "Inf-Net")?;
+                let image = self.square(3, loaded.side, "Inf-Net", input)?;
                 read(loaded.net.predict(image)).await
             }
             Network::Classes => {
                 let (net, side) = self.classes.as_ref().ok_or(missing)?;
-                read(net.forward(flat(6, *side, "the class network")?)).await
+                let planes = self.square(6, *side, "the class network", input)?;
+                read(net.forward(planes)).await
             }
             Network::Lungs => {
                 let net = self.lungs.as_ref().ok_or(missing)?;
@@ -289,6 +306,55 @@ impl<B: Kernels> Engine<B> {
                 read(net.logits(input.to_vec())).await
             }
         }
+    }
+
+    /// Named intermediate tensors of Inf-Net on one normalised slice `[3, side, side]`, in the order
+    /// in which they arise; the names are [`InfNet::forward_tapped`]'s.
+    ///
+    /// # Errors
+    /// If Inf-Net is not loaded or has no tensor of one of the names, the input is not its size, or
+    /// the device fails.
+    pub async fn taps(&self, input: &[f32], names: &[String]) -> Result<Vec<Tapped>, EngineError> {
+        let network = "Inf-Net";
+        let missing = EngineError::NotLoaded { network };
+        let loaded = self.infnet.as_ref().ok_or(missing)?;
+        let image = self.square(3, loaded.side, network, input)?;
+        let (mut found, mut known) = (Vec::new(), Vec::new());
+        loaded.net.forward_tapped(image, &mut |name, tensor| {
+            known.push(name.to_string());
+            if names.iter().any(|n| n == name) {
+                found.push((name.to_string(), tensor.clone()));
+            }
+        });
+        if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+            return Err(EngineError::Tap {
+                network,
+                name: name.clone(),
+                known: known.join(", "),
+            });
+        }
+        let mut tapped = Vec::with_capacity(found.len());
+        for (name, tensor) in found {
+            tapped.push(Tapped {
+                name,
+                shape: tensor.dims().to_vec(),
+                values: read(tensor).await?,
+            });
+        }
+        Ok(tapped)
+    }
+
+    /// One square of `channels` on the device.
+    fn square(
+        &self,
+        channels: usize,
+        side: usize,
+        network: &'static str,
+        input: &[f32],
+    ) -> Result<Tensor<B, 4>, EngineError> {
+        check(network, channels * side * side, input.len())?;
+        let data = TensorData::new(input.to_vec(), [1, channels, side, side]);
+        Ok(Tensor::from_data(data, &self.device))
     }
 
     fn slab_logits(&self, model: &str, slab: &[f32]) -> Result<Tensor<B, 5>, EngineError> {

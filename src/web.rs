@@ -159,6 +159,19 @@ impl Engine {
         logits.map_err(thrown)
     }
 
+    /// Named intermediate tensors of the loaded Inf-Net on one normalised slice
+    /// `[3, side, side]`: `f2`…`f5`, `global`, `ra5`…`ra2`, `S_g`, `S_5`…`S_2`, `S_e` and others.
+    pub async fn taps(&self, input: &[f32], names: Vec<String>) -> Result<Taps, JsError> {
+        let tapped = match &self.networks {
+            Networks::Cpu(engine) => engine.taps(input, &names).await,
+            Networks::Gpu(engine, _) => engine.taps(input, &names).await,
+        };
+        self.untroubled()?;
+        Ok(Taps {
+            tensors: tapped.map_err(thrown)?,
+        })
+    }
+
     /// Refuses what came from a device that has failed in the meantime.
     fn untroubled(&self) -> Result<(), JsError> {
         let Networks::Gpu(_, gpu) = &self.networks else {
@@ -166,6 +179,35 @@ impl Engine {
         };
         let trouble = gpu.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.as_ref().map_or(Ok(()), |text| Err(thrown(text)))
+    }
+}
+
+/// Intermediate tensors by name.
+#[wasm_bindgen]
+pub struct Taps {
+    tensors: Vec<engine::Tapped>,
+}
+
+#[wasm_bindgen]
+impl Taps {
+    /// Names, in the order in which the network makes them.
+    pub fn names(&self) -> Vec<String> {
+        self.tensors.iter().map(|t| t.name.clone()).collect()
+    }
+
+    /// A tensor's extents, `[1, channels, height, width]`; empty if there is none of that name.
+    pub fn shape(&self, name: &str) -> Vec<usize> {
+        self.find(name).map(|t| t.shape.clone()).unwrap_or_default()
+    }
+
+    /// A tensor's values, row-major; empty if there is none of that name.
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        let found = self.find(name);
+        found.map(|t| t.values.clone()).unwrap_or_default()
+    }
+
+    fn find(&self, name: &str) -> Option<&engine::Tapped> {
+        self.tensors.iter().find(|t| t.name == name)
     }
 }
 

@@ -237,6 +237,28 @@ fn a_changed_weight_file_is_refused_by_name() {
 }
 
 #[test]
+fn intermediate_tensors_are_read_by_name() {
+    let bytes = packed(Precision::Int8);
+    let entry = entry(&bytes);
+    let mut engine = Engine::<Flex>::new(Default::default());
+    engine.load(&entry, &bytes).unwrap();
+    let input: Vec<f32> = (0..3 * SIDE * SIDE).map(|i| (i % 7) as f32 - 3.0).collect();
+    let read = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
+        pollster::block_on(engine.taps(&input, &names))
+    };
+    let tapped = read(&["S_2", "f2"]).unwrap();
+    let names: Vec<&str> = tapped.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["f2", "S_2"], "the order in which they arise");
+    assert_eq!(tapped[0].shape[2..], [SIDE / 4; 2]);
+    assert_eq!(tapped[0].values.len(), tapped[0].shape.iter().product());
+    let logits = pollster::block_on(engine.forward(&entry, &input)).unwrap();
+    assert_eq!(tapped[1].values, logits);
+    let error = read(&["S_7"]).err().unwrap().to_string();
+    assert!(error.contains("S_7") && error.contains("S_3"), "{error}");
+}
+
+#[test]
 fn weights_of_another_network_are_refused_by_name() {
     let bytes = packed(Precision::Int8);
     let other = Entry {
