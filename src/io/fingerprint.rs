@@ -95,7 +95,7 @@ mod tests {
         let truth = file("truth.nii.gz", b"\x1f\x8b packed");
         let turned = [file("other", &b.bytes), note, truth, a.clone()];
         assert_eq!(fingerprint(&turned), found);
-        let alone = fingerprint(&[a.clone()]);
+        let alone = fingerprint(std::slice::from_ref(&a));
         assert_eq!(alone.sha256, sha256(&a.bytes));
         assert_ne!(alone, found);
         assert_ne!(fingerprint(&[a.clone(), a]), alone);

@@ -151,7 +151,7 @@ fn other_weights_are_named() {
     let names: Vec<_> = part.models.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["normnet-1.int8", "normnet-2.int8"]);
     let missing = record
-        .same_models(&manifest(&[one.clone()]))
+        .same_models(&manifest(std::slice::from_ref(&one)))
         .unwrap_err()
         .to_string();
     assert!(missing.contains("normnet-2.int8"), "{missing}");

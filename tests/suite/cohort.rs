@@ -86,13 +86,10 @@ fn a_recorded_run_is_done_again() {
 
     a_difference_is_measured(&bench, &out, made, &chest);
 
-    let sha256_of = |name: &str| {
-        move |m: &mut Manifest| {
-            let entry = m.models.iter_mut().find(|e| e.name == name).unwrap();
-            entry.sha256 = sha256(b"retrained");
-        }
-    };
-    change_models(&bench, sha256_of("classes.int8"));
+    change_models(&bench, |m| {
+        let entry = m.models.iter_mut().find(|e| e.name == "classes.int8");
+        entry.unwrap().sha256 = sha256(b"retrained");
+    });
     let retrained = replay(&bench, &path, &chest, &[]);
     assert_code(&retrained, 1);
     assert_says(&retrained, &["classes.int8", "not those that were used"]);
