@@ -10,14 +10,15 @@ use crate::findings::{
     self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
 };
 use crate::infnet::slices::Crop;
-use crate::io::{self, Input, IoError, Limits, Warning};
+use crate::io::{self, Fingerprint, Input, IoError, Limits, Warning};
 use crate::lungs::network::LungNetwork;
 use crate::lungs::{self, LungError};
 use crate::normnet::frame::{Frame, FrameConfig, FrameError};
 use crate::normnet::post::{self, PostConfig};
 use crate::plane::{Plane, PlaneError};
+use crate::record::{GivenLungs, InputRecord, Kind, MaskRecord, Record};
 use crate::volume::{Reorientation, Volume, VolumeError};
-use crate::weights::{Entry, Manifest, Network, Precision, WeightsError};
+use crate::weights::{Entry, Manifest, Network, Precision, WeightsError, sha256};
 use burn::backend::Flex;
 use image::GrayImage;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,14 @@ pub const VOLUME_LOOKS: usize = 2;
 const IMAGE_LOOKS: usize = 8;
 
 impl Options {
+    /// These options with the defaults that are taken for an image or a volume.
+    #[must_use]
+    pub fn resolved(mut self, image: bool) -> Self {
+        let usual = if image { IMAGE_LOOKS } else { VOLUME_LOOKS };
+        self.looks = self.looks.or(Some(usual));
+        self
+    }
+
     /// The ending of a model's name.
     fn suffix(&self) -> &'static str {
         match self.precision {
@@ -250,7 +259,7 @@ pub struct OutputFile {
 pub struct Outcome {
     /// The measures; none for a 2D image, which has no ml and no lungs.
     pub findings: Option<Findings>,
-    /// The masks, and for a volume the report.
+    /// The masks, for a volume the report, and last the run manifest.
     pub files: Vec<OutputFile>,
 }
 
@@ -315,6 +324,8 @@ struct Scan {
 
 /// Slices that neighbouring slabs share; each slab answers for its middle.
 const OVERLAP: usize = 8;
+/// Masks have no larger label: three kinds of lesion are told apart at most.
+pub const MAX_LABEL: i16 = 3;
 /// Inf-Net's threshold where the manifest records none.
 const HALF: f64 = 0.5;
 
@@ -332,6 +343,7 @@ pub struct Analysis {
     thresholds: Vec<(String, f64)>,
     timings: Vec<Timing>,
     lung_network: Option<(ModelUsed, LungNetwork<Flex>)>,
+    record: Record,
 }
 
 impl Analysis {
@@ -345,8 +357,11 @@ impl Analysis {
         options: Options,
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
-        let input = io::open(name, bytes, limits)?;
-        Ok(Self::of(name, input, options))
+        let file = io::File {
+            name: name.to_owned(),
+            bytes: bytes.into(),
+        };
+        Self::open_files(name, &[file], None, options, limits)
     }
 
     /// Reads the files of a folder: a DICOM series, or the one scan or image among them. `name` is
@@ -362,10 +377,14 @@ impl Analysis {
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
         let input = io::open_files(name, files, series, limits)?;
-        Ok(Self::of(name, input, options))
+        let mut analysis = Self::of(name, input, io::fingerprint(files), options);
+        analysis.record.input.series_named = series.is_some();
+        Ok(analysis)
     }
 
-    fn of(name: &str, input: Input, options: Options) -> Self {
+    fn of(name: &str, input: Input, print: Fingerprint, options: Options) -> Self {
+        let case = io::case_name(name);
+        let record = Record::begun(&case, input_record(name, &input, print), options);
         let (subject, warnings) = match input {
             Input::Volume(scan) => {
                 let (hu, way_back) = scan.hu.into_lps();
@@ -381,7 +400,7 @@ impl Analysis {
             Input::Image(image) => (Subject::Image(image), Vec::new()),
         };
         Analysis {
-            case: io::case_name(name),
+            case,
             file: name.to_string(),
             options,
             subject,
@@ -393,12 +412,30 @@ impl Analysis {
             thresholds: Vec::new(),
             timings: Vec::new(),
             lung_network: None,
+            record,
         }
     }
 
     /// Name of the case: the file's without its ending, or the folder's.
     pub fn case(&self) -> &str {
         &self.case
+    }
+
+    /// Gives the case another name than the file's.
+    pub fn call(&mut self, case: &str) {
+        self.case = case.into();
+        self.record.case = case.into();
+    }
+
+    /// What the run manifest has by now: the input, before anything is done with it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Whether every voxel is a label, 0 to [`MAX_LABEL`]: a mask that lies beside a scan.
+    pub fn is_mask(&self) -> bool {
+        matches!(&self.subject, Subject::Volume(scan)
+            if scan.hu.data.iter().all(|v| (0..=MAX_LABEL).contains(v)))
     }
 
     /// What was asked for.
@@ -479,7 +516,12 @@ impl Analysis {
         }
         let mask = scan.hu.like(mask.data).map_err(|e| grid(&self.file, e))?;
         let sided = mask.data.contains(&lungs::RIGHT) && mask.data.contains(&lungs::LEFT);
-        scan.lungs = Some(if sided { mask } else { lungs::split(&mask) });
+        let mask = if sided { mask } else { lungs::split(&mask) };
+        self.record.lungs = Some(GivenLungs {
+            name: last_part(name).to_owned(),
+            sha256: sha256(&mask.data),
+        });
+        scan.lungs = Some(mask);
         Ok(())
     }
 
@@ -496,6 +538,7 @@ impl Analysis {
     pub fn set_lung_network(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), AnalysisError> {
         let net = LungNetwork::load(entry, bytes, &Default::default())?;
         self.lung_network = Some((used(entry), net));
+        self.record.models.push(entry.into());
         Ok(())
     }
 
@@ -517,6 +560,7 @@ impl Analysis {
             .cloned()
             .collect();
         self.models = needs.iter().map(used).collect();
+        self.record.models.extend(needs.iter().map(Into::into));
         if let Subject::Volume(scan) = &mut self.subject {
             if scan.lungs.is_none() {
                 let failed = |source| AnalysisError::Lungs {
@@ -706,12 +750,8 @@ impl Analysis {
             Some(&Tile::Slice { k }) => {
                 let grey = self.grey_slice(k)?;
                 let size = grey.size();
-                let usual = if self.is_image() {
-                    IMAGE_LOOKS
-                } else {
-                    VOLUME_LOOKS
-                };
-                let looks = self.options.looks.unwrap_or(usual);
+                let looks = self.options.resolved(self.is_image()).looks;
+                let looks = looks.unwrap_or(VOLUME_LOOKS);
                 Ok((Task::Slice { size, looks }, grey.into_data()))
             }
             None => Err(order(&self.file, "there is no such tile")),
@@ -823,32 +863,55 @@ impl Analysis {
         });
     }
 
-    /// Makes masks and report out of the merged tiles. `device` is named in the report.
+    /// Makes masks, report and run manifest out of the merged tiles. `device` is named in both.
     ///
     /// # Errors
     /// If the masks do not fit the scan, which they do after [`Analysis::prepare`].
-    pub fn finish(self, device: &str) -> Result<Outcome, AnalysisError> {
+    pub fn finish(mut self, device: &str) -> Result<Outcome, AnalysisError> {
         let begun = seconds();
-        match &self.subject {
-            Subject::Image(image) => {
-                let Some(work) = &self.infnet else {
-                    return Err(order(&self.file, "the image has not been planned"));
-                };
-                let (probability, classes) = (work.probability.clone(), work.mask());
-                let png = |suffix: &str, data: Vec<u8>| {
-                    let name = format!("{}_{suffix}.png", self.case);
-                    let picture = GrayImage::from_raw(image.width(), image.height(), data)
-                        .ok_or_else(|| order(&self.file, "the result is not the image's size"))?;
-                    let bytes = io::image::write_png(&name, &picture)?;
-                    Ok::<_, AnalysisError>(OutputFile { name, bytes })
-                };
-                Ok(Outcome {
-                    findings: None,
-                    files: vec![png("infnet", probability)?, png("classes", classes)?],
-                })
-            }
-            Subject::Volume(_) => self.finish_volume(device, begun),
+        let image = self.is_image();
+        self.record.options = self.options.resolved(image);
+        let networks = &self.record.models;
+        if !image
+            && self.record.lungs.is_none()
+            && !networks.iter().any(|m| m.network == Network::Lungs)
+        {
+            // Nobody gave the lung network's weights.
+            self.record.options.lungs = LungsBy::Threshold;
         }
+        match image {
+            true => self.finish_image(device),
+            false => self.finish_volume(device, begun),
+        }
+    }
+
+    fn finish_image(self, device: &str) -> Result<Outcome, AnalysisError> {
+        let (Subject::Image(image), Some(work)) = (&self.subject, &self.infnet) else {
+            return Err(order(&self.file, "the image has not been planned"));
+        };
+        let mut provenance = Provenance::on(device);
+        provenance.thresholds = self.thresholds.iter().cloned().collect();
+        provenance.timings = self.timings.clone();
+        let mut record = self.record.finished(&provenance, &self.warnings);
+        let dims = [image.width() as usize, image.height() as usize, 1];
+        let mut files = Vec::new();
+        for (suffix, data) in [
+            ("infnet", work.probability.clone()),
+            ("classes", work.mask()),
+        ] {
+            let name = format!("{}_{suffix}.png", self.case);
+            let mask = MaskRecord::of(suffix, &name, dims, &data);
+            record.masks.push(mask);
+            let picture = GrayImage::from_raw(image.width(), image.height(), data)
+                .ok_or_else(|| order(&self.file, "the result is not the image's size"))?;
+            let bytes = io::image::write_png(&name, &picture)?;
+            files.push(OutputFile { name, bytes });
+        }
+        add_record(record, &self.file, &mut files)?;
+        Ok(Outcome {
+            findings: None,
+            files,
+        })
     }
 
     fn finish_volume(mut self, device: &str, begun: f64) -> Result<Outcome, AnalysisError> {
@@ -914,14 +977,20 @@ impl Analysis {
             .map_err(|e: FindingsError| grid(&file, e))?;
         let way_back = scan.way_back;
         drop(scan);
+        let mut record = self
+            .record
+            .finished(&findings.provenance, &findings.warnings);
         let mut files = Vec::new();
         let mut write = |suffix: &str, mask: Volume<u8>| {
             let restored = way_back
                 .restore(&mask)
                 .map_err(|e: VolumeError| grid(&file, e))?;
             drop(mask);
+            let name = format!("{}_{suffix}.nii.gz", self.case);
+            let mask = MaskRecord::of(suffix, &name, restored.dims, &restored.data);
+            record.masks.push(mask);
             files.push(OutputFile {
-                name: format!("{}_{suffix}.nii.gz", self.case),
+                name,
                 bytes: io::nifti::write_labels(&restored, true),
             });
             Ok::<_, AnalysisError>(())
@@ -946,11 +1015,54 @@ impl Analysis {
             name: format!("{}_report.json", self.case),
             bytes: report.into_bytes(),
         });
+        add_record(record, &file, &mut files)?;
         Ok(Outcome {
             findings: Some(findings),
             files,
         })
     }
+}
+
+/// What is known of an input before anything is done with it.
+fn input_record(name: &str, input: &Input, print: Fingerprint) -> InputRecord {
+    let (kind, dims, series) = match input {
+        Input::Volume(scan) => (Kind::Volume, scan.hu.dims, scan.series.clone()),
+        Input::Image(image) => {
+            let [width, height] = [image.width(), image.height()].map(|side| side as usize);
+            (Kind::Image, [width, height, 1], None)
+        }
+    };
+    InputRecord {
+        name: last_part(name).to_owned(),
+        kind,
+        dims,
+        files: print.files,
+        bytes: print.bytes,
+        sha256: print.sha256,
+        series: series.filter(|uid| !uid.is_empty()),
+        series_named: false,
+    }
+}
+
+/// A path without the folders that it lies in.
+fn last_part(name: &str) -> &str {
+    let name = name.trim_end_matches(['/', '\\']);
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
+}
+
+/// The run manifest goes last: it names all other files.
+fn add_record(
+    mut record: Record,
+    file: &str,
+    files: &mut Vec<OutputFile>,
+) -> Result<(), AnalysisError> {
+    record.files = files.iter().map(|f| f.name.clone()).collect();
+    let json = record.to_json().map_err(|e| grid(file, e))?;
+    files.push(OutputFile {
+        name: record.file(),
+        bytes: json.into_bytes(),
+    });
+    Ok(())
 }
 
 /// Whether two volumes of the same dims have their corners within half a voxel.

@@ -15,6 +15,7 @@
 //! | [`weights`] | manifest, checksums, weight files |
 //! | [`findings`], [`metrics`] | measures of a scan; measures of a segmentation |
 //! | [`correction`] | lesions taken away by a person |
+//! | [`record`] | the run manifest: what was done, to do it again |
 //! | [`phantom`] | the chest phantom that demos and tests use |
 //!
 //! Research and teaching, not for diagnosis.
@@ -33,6 +34,7 @@ pub mod normnet;
 pub mod phantom;
 pub mod plane;
 pub mod quant;
+pub mod record;
 pub mod volume;
 pub mod weights;
 

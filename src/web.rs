@@ -331,7 +331,7 @@ impl Analysis {
             .ok_or_else(|| thrown("this analysis is finished"))
     }
 
-    /// Kind, dims, spacing and warnings as JSON.
+    /// Kind, dims, spacing, warnings and the input's SHA-256 as JSON.
     pub fn info(&self) -> Result<String, JsError> {
         let analysis = self.get()?;
         let kind = if analysis.is_image() {
@@ -344,6 +344,7 @@ impl Analysis {
             "dims": analysis.dims(),
             "spacing": analysis.spacing(),
             "warnings": analysis.warnings(),
+            "sha256": analysis.record().input.sha256,
         })
         .to_string())
     }

@@ -1,7 +1,8 @@
 //! `pleura bench`: speed and memory on this machine.
 
+use super::device::CPU;
 use super::heap;
-use super::segment::{CPU, models_folder, read_manifest};
+use super::segment::{models_folder, read_manifest};
 use crate::engine::Engine;
 use crate::nn::filter::{Packed, PackedShape};
 use crate::nn::kernels::trace::{Layer, layers};

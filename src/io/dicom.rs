@@ -26,7 +26,8 @@ pub use thumbnail::Thumbnail;
 
 use std::rc::Rc;
 
-use element::Fault;
+use dicom_dictionary_std::tags;
+use element::{Fault, Reader};
 use series::{Collection, Stack};
 use stack::Plan;
 
@@ -49,6 +50,15 @@ pub fn series(name: &str, files: &[File], limits: &Limits) -> Result<Vec<Series>
         ..stack.about.clone()
     });
     Ok(described.collect())
+}
+
+/// StudyInstanceUID (0020,000D) of a file, whatever it is of: by it the series of one examination
+/// are known. Nothing where it cannot be read.
+pub fn study(bytes: &[u8], limits: &Limits) -> Option<String> {
+    let opened = syntax::open("", bytes, limits).ok()?;
+    let mut reader = Reader::new(&opened.data, opened.at, opened.syntax.coding);
+    let (set, _) = reader.image().ok()?;
+    set.text(tags::STUDY_INSTANCE_UID)
 }
 
 /// Reads the CT series of `files` with most slices, or the series with the given
@@ -84,7 +94,11 @@ pub fn read(
     warnings.extend(plan.warnings.iter().cloned());
     let hu = volume(name, &all, stack, &plan, limits)?;
     warnings.extend(warning::inspect(&hu));
-    Ok(Scan { hu, warnings })
+    Ok(Scan {
+        hu,
+        warnings,
+        series: Some(stack.about.uid.clone()),
+    })
 }
 
 /// What the headers give reason to warn of.

@@ -8,6 +8,7 @@
 mod archive;
 pub mod dicom;
 mod error;
+mod fingerprint;
 pub mod image;
 pub mod metaimage;
 pub mod nifti;
@@ -21,6 +22,7 @@ mod text;
 mod warning;
 
 pub use error::IoError;
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use warning::{Warning, inspect};
 
 use std::borrow::Cow;
@@ -59,6 +61,8 @@ pub struct Scan {
     pub hu: Volume<i16>,
     /// What makes the results less trustworthy.
     pub warnings: Vec<Warning>,
+    /// SeriesInstanceUID of the slices; only DICOM has one.
+    pub series: Option<String>,
 }
 
 /// What a file turned out to hold.
@@ -170,6 +174,26 @@ pub fn opens(bytes: &[u8]) -> bool {
         sniff::kind(bytes),
         Kind::Empty | Kind::Zip | Kind::Other(..)
     )
+}
+
+/// What a file is to the folder that it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A part of a series: DICOM.
+    Part,
+    /// A scan or an image by itself, or an archive of one.
+    Whole,
+    /// Nothing that opens.
+    Other,
+}
+
+/// What the first [`HEAD`] bytes of a file say that it is to its folder.
+pub fn role(bytes: &[u8]) -> Role {
+    match sniff::kind(bytes) {
+        Kind::Dicom => Role::Part,
+        Kind::Empty | Kind::Other(..) => Role::Other,
+        _ => Role::Whole,
+    }
 }
 
 /// Opens a file that is a scan or an image by itself.

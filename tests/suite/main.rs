@@ -5,6 +5,8 @@
 use pleura::{io, volume};
 
 #[cfg(all(feature = "cli", feature = "train"))]
+mod cohort;
+#[cfg(all(feature = "cli", feature = "train"))]
 mod command;
 #[cfg(all(feature = "cli", feature = "train"))]
 mod formats;

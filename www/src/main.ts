@@ -17,6 +17,7 @@ import { Overlay } from './overlay.ts';
 import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
 import type { NamedBytes, ScanInfo } from './protocol.ts';
+import { Replay } from './replay.ts';
 import { classified, isEdited, networksOf, readReport } from './report.ts';
 import { scanOf, type Scan } from './scan.ts';
 import { SeriesChoice } from './series.ts';
@@ -60,6 +61,11 @@ class Page {
     (uid) => this.choose(uid),
     () => this.cancel(),
   );
+  private readonly replay = new Replay(this.form, {
+    open: (opened) => void this.openFiles(opened),
+    again: () => this.again(),
+    stop: () => this.stop(),
+  });
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
   private progress: Progress | undefined;
@@ -72,7 +78,7 @@ class Page {
     intoForm(this.form, this.asked);
     this.stage.onDrawn = () => this.brush.draw();
     listen({
-      opened: (opened) => void this.openFiles(opened),
+      opened: (opened) => void this.replay.opened(opened),
       refused: (error) => this.refuse(error),
     });
     for (const button of document.querySelectorAll('[data-action="demo"]')) {
@@ -82,6 +88,7 @@ class Page {
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       hideMessage();
+      this.replay.forget();
       this.analyse();
     });
     this.startKeys();
@@ -141,6 +148,8 @@ class Page {
 
   private open(scan: Scan): void {
     this.scan = scan;
+    this.replay.begin();
+    if (this.replay.series !== undefined) scan.series = this.replay.series;
     document.querySelector('main')?.setAttribute('data-state', 'open');
     this.stage.begin(scan.name);
     if (scan.own !== undefined) this.show(scan.own);
@@ -182,7 +191,8 @@ class Page {
   private analyse(): void {
     if (this.scan === undefined) return;
     this.clearResults();
-    const { options, settings } = this.setup();
+    const { options: asked, settings } = this.setup();
+    const options = this.replay.options(asked);
     this.client.configure(settings);
     this.started = performance.now();
     this.progress = new Progress(0);
@@ -201,10 +211,23 @@ class Page {
     return { options, settings: engineSettings(this.asked, device) };
   }
 
-  private cancel(): void {
+  /** Analyses the scan that is open as a recorded run was; false where there is none. */
+  private again(): boolean {
+    if (this.scan === undefined) return false;
+    hideMessage();
+    this.replay.begin();
+    this.analyse();
+    return true;
+  }
+
+  private stop(): void {
     this.client.cancel();
     this.stopProgress();
     hideStatus();
+  }
+
+  private cancel(): void {
+    this.stop();
     if (this.scan !== undefined) showMessage(() => TEXT.cancelled, () => '', 'note');
     // Where the cancel came before the device was known, it is still to be found.
     this.client.warmUp();
@@ -289,6 +312,7 @@ class Page {
         : TEXT.dims(info.dims.map(whole).join(' × '), info.spacing.map((mm) => fixed(mm, 2)).join(' × ')),
     );
     this.outcome.setWarnings(info.warnings);
+    void this.replay.check(info, this.client.weights.manifest());
   }
 
   private async finished(json: string, files: NamedBytes[]): Promise<void> {
@@ -296,6 +320,7 @@ class Page {
     this.stopProgress();
     showDone(() => TEXT.finished(duration(seconds)));
     this.outcome.setFiles(files);
+    this.replay.finished(files);
     const { turn } = this;
     // The masks go over the scan, which may still be on its way to the screen.
     await this.shown;

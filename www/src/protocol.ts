@@ -9,6 +9,8 @@ export interface Options {
   precision: 'int8' | 'f32';
   /** What draws the lungs; the engine's default is the network. */
   lungs?: 'network' | 'threshold';
+  /** Orientations of each slice, 1 to 8; the engine has its defaults. */
+  looks?: number;
 }
 
 /** `auto` takes the GPU where there is a real one, `gpu` insists, `cpu` leaves it alone. */
@@ -46,6 +48,8 @@ export interface ScanInfo {
   /** mm; of no use for a picture. */
   spacing: number[];
   warnings: Warning[];
+  /** Of the files, as the run manifest has it. */
+  sha256: string;
 }
 
 export interface Warning {

@@ -19,7 +19,7 @@ export function saveButtons(files: NamedBytes[]): HTMLButtonElement[] {
   const isReport = (file: NamedBytes): boolean => file.name.endsWith('_report.json');
   const ordered = [...files.filter(isReport), ...files.filter((file) => !isReport(file))];
   return ordered.map((file) => {
-    const button = saveButton(label(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)));
+    const button = saveButton(saveLabel(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)));
     button.classList.toggle('primary', isReport(file));
     return button;
   });
@@ -43,6 +43,7 @@ function saveButton(text: string, file: string, act: () => void): HTMLButtonElem
 /** What the ends of file names mean. */
 const LABELS = [
   [/_report\.json$/, 'saveReport'],
+  [/_run\.json$/, 'saveRun'],
   [/_lungs\.nii\.gz$/, 'saveLungs'],
   [/_normnet\.nii\.gz$/, 'saveNormnet'],
   [/_infnet\.nii\.gz$/, 'saveInfnet'],
@@ -51,7 +52,8 @@ const LABELS = [
   [/_classes\.png$/, 'saveClasses'],
 ] as const;
 
-function label(name: string): string {
+/** What a file of the result is called on the page. */
+export function saveLabel(name: string): string {
   const known = LABELS.find(([end]) => end.test(name));
   return known === undefined ? name : TEXT[known[1]];
 }

@@ -1,6 +1,8 @@
 //! False positives of each NormNet on the healthy scan that it was not trained on.
 
-use super::super::segment::{CPU, NetworkArgs, SegmentArgs, Session, write};
+use super::super::device::CPU;
+use super::super::segment::{NetworkArgs, SegmentArgs, write};
+use super::super::session::Session;
 use crate::analysis::{Analysis, Outcome};
 use crate::io::{self, Limits};
 use crate::normnet::data::{keep_healthy, left_out};
@@ -42,7 +44,7 @@ pub fn run(args: &HealthyArgs) -> Result<(), Box<dyn Error>> {
         return Err("--thick should be a positive number of mm".into());
     }
     let work = SegmentArgs::of(args.run.clone(), "normnet");
-    let mut session = Session::<Flex>::open(&work, Default::default(), CPU)?;
+    let mut session = Session::<Flex>::open(work.setup(), Default::default(), CPU)?;
     let all = session.manifest().clone();
     let mut seeds: Vec<u64> = all
         .of_network(Network::Normnet)

@@ -1,6 +1,7 @@
 //! Lung masks against drawn ones, and against each other.
 
-use super::super::segment::{NetworkArgs, SegmentArgs, Session, write};
+use super::super::segment::{NetworkArgs, SegmentArgs, write};
+use super::super::session::Session;
 use crate::io::{self, Limits};
 use crate::lungs::thresholded;
 use crate::metrics::Confusion;
@@ -32,7 +33,7 @@ pub struct LungsArgs {
 /// Measures both masks of every scan.
 pub fn run(args: &LungsArgs) -> Result<(), Box<dyn Error>> {
     let work = SegmentArgs::of(args.run.clone(), "normnet");
-    let session = Session::<Flex>::open(&work, Default::default(), super::CPU)?;
+    let session = Session::<Flex>::open(work.setup(), Default::default(), super::CPU)?;
     let network = session.lung_network()?;
     let mut rows = Vec::new();
     for (case, path) in scans(&args.images)? {

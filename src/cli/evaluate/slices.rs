@@ -1,6 +1,7 @@
 //! Slices against their truth: the papers' toolbox (SPEC C.2), and the plain protocol.
 
-use super::super::segment::{Session, write};
+use super::super::segment::write;
+use super::super::session::Session;
 use super::{EvaluateArgs, Pair, Protocol, curve};
 use crate::infnet::classes;
 use crate::io::{self, Limits};

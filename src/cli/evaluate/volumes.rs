@@ -1,6 +1,6 @@
 //! Scans against their truth, voxel by voxel.
 
-use super::super::segment::Session;
+use super::super::session::Session;
 use super::{EvaluateArgs, Pair};
 use crate::io::{self, Limits};
 use crate::metrics::{self, Confusion, MetricsError, Scores, slice_dice};

@@ -25,7 +25,8 @@ const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
 const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
 /// The elements that are kept.
-const KEPT: [Tag; 27] = [
+const KEPT: [Tag; 28] = [
+    tags::STUDY_INSTANCE_UID,
     tags::IMAGE_TYPE,
     tags::FRAME_TYPE,
     tags::MODALITY,

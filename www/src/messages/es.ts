@@ -25,6 +25,7 @@ export const es: Messages = {
     demo: 'Caso de ejemplo',
     demoHint: 'El ejemplo es un fantoma de tórax generado aquí mismo, con lesiones cuya posición se conoce.',
     truthHint: 'Una máscara NIfTI de las lesiones verdaderas, junto al estudio o en su carpeta, se compara con lo encontrado.',
+    replayHint: 'Un registro de ejecución (…_run.json) junto al estudio repite ese análisis y dice si las máscaras son las mismas.',
     dropAnywhere: 'Suelte para abrir',
     scanTitle: 'Estudio',
     panelTitle: 'Análisis',
@@ -252,6 +253,7 @@ export const es: Messages = {
   ml: (value) => `${value} ml`,
   percent: (value) => `${value} %`,
   saveReport: 'Informe (JSON)',
+  saveRun: 'Registro de ejecución (JSON)',
   saveLesions: 'Lesiones (CSV)',
   print: 'Imprimir',
   saveLungs: 'Pulmones',
@@ -290,6 +292,27 @@ export const es: Messages = {
   painted: (n, added, removed) =>
     `Pintado a mano: ${n} ${n === 1 ? 'trazo' : 'trazos'}, ${added} vóxeles añadidos, ${removed} eliminados.`,
   removeLesion: (network: string, n: number) => `Eliminar la lesión ${n} de ${network}`,
+  replay: {
+    title: 'Registro de ejecución',
+    waiting: (scan) =>
+      `Abra ahora ${scan}, el estudio analizado. Se analiza de nuevo con las opciones registradas y se comparan las máscaras.`,
+    notRead: 'El registro de ejecución no se puede usar',
+    unfit: (file) => `${file} no es un registro de ejecución de este programa: elija el archivo que termina en _run.json.`,
+    otherLayout: (file, layout) =>
+      `${file} tiene el formato ${layout}, que esta versión no conoce: use la versión que lo escribió.`,
+    notRun: 'No es la ejecución registrada',
+    lungsGiven: 'En esa ejecución se dio una máscara de los pulmones, y la página no puede tomarla. Use «pleura replay» en la línea de comandos.',
+    otherInput: (scan) =>
+      `El estudio no es el que se analizó, ${scan}: su contenido es otro. Abra aquel, o elija «Analizar» para analizar este de todos modos.`,
+    otherWeights: (models, version) =>
+      `Esta página tiene otros pesos que la ejecución registrada, hecha por la versión ${version}: ${models}. «Analizar» sigue con los pesos de esta página.`,
+    same: 'Igual que lo registrado',
+    sameText: (n) => `Las máscaras de esta ejecución son las registradas, vóxel a vóxel (${n} de ${n}).`,
+    differ: 'Distinto de lo registrado',
+    differText: (n, all) => `${n} de ${all} máscaras difieren de la ejecución registrada:`,
+    marked: (mask, then, now) => `${mask}, ${then} vóxeles marcados entonces, ${now} ahora`,
+    devices: (then, now) => `Se registró en ${then}, y esto es ${now}.`,
+  },
   leaves: (n) => `${n} ${n === 1 ? 'solicitud' : 'solicitudes'} a otros sitios`,
   leavesBlocked: 'bloqueada',
   leavesSent: 'enviada',

@@ -25,6 +25,7 @@ export const fr: Messages = {
     demo: 'Cas d’exemple',
     demoHint: 'L’exemple est un fantôme thoracique généré sur place, avec des lésions dont la position est connue.',
     truthHint: 'Un masque NIfTI des vraies lésions, à côté de l’examen ou dans son dossier, est comparé à ce qui a été trouvé.',
+    replayHint: 'Un journal d’exécution (…_run.json) à côté de l’examen refait cette analyse et dit si les masques sont les mêmes.',
     dropAnywhere: 'Relâchez pour ouvrir',
     scanTitle: 'Examen',
     panelTitle: 'Analyse',
@@ -252,6 +253,7 @@ export const fr: Messages = {
   ml: (value) => `${value} ml`,
   percent: (value) => `${value} %`,
   saveReport: 'Rapport (JSON)',
+  saveRun: 'Journal d’exécution (JSON)',
   saveLesions: 'Lésions (CSV)',
   print: 'Imprimer',
   saveLungs: 'Poumons',
@@ -290,6 +292,28 @@ export const fr: Messages = {
   painted: (n, added, removed) =>
     `Peint à la main : ${n} ${n === 1 ? 'trait' : 'traits'}, ${added} voxels ajoutés, ${removed} retirés.`,
   removeLesion: (network: string, n: number) => `Retirer la lésion ${n} de ${network}`,
+  replay: {
+    title: 'Journal d’exécution',
+    waiting: (scan) =>
+      `Ouvrez maintenant ${scan}, l’examen analysé. Il est analysé de nouveau avec les options enregistrées, et les masques sont comparés.`,
+    notRead: 'Le journal d’exécution est inutilisable',
+    unfit: (file) => `${file} n’est pas un journal d’exécution de ce programme : choisissez le fichier qui se termine par _run.json.`,
+    otherLayout: (file, layout) =>
+      `${file} a le format ${layout}, que cette version ne connaît pas : utilisez la version qui l’a écrit.`,
+    notRun: 'Ce n’est pas l’exécution enregistrée',
+    lungsGiven:
+      'Un masque des poumons avait été fourni, et la page ne peut pas en prendre. Utilisez « pleura replay » en ligne de commande.',
+    otherInput: (scan) =>
+      `L’examen n’est pas celui qui a été analysé, ${scan} : son contenu diffère. Ouvrez celui-là, ou choisissez « Analyser » pour analyser tout de même celui-ci.`,
+    otherWeights: (models, version) =>
+      `Cette page a d’autres poids que l’exécution enregistrée, faite par la version ${version} : ${models}. « Analyser » continue avec les poids de cette page.`,
+    same: 'Identique à l’enregistrement',
+    sameText: (n) => `Les masques de cette exécution sont ceux qui ont été enregistrés, voxel par voxel (${n} sur ${n}).`,
+    differ: 'Différent de l’enregistrement',
+    differText: (n, all) => `${n} masques sur ${all} diffèrent de l’exécution enregistrée :`,
+    marked: (mask, then, now) => `${mask}, ${then} voxels marqués alors, ${now} maintenant`,
+    devices: (then, now) => `L’enregistrement a été fait sur ${then}, ceci est ${now}.`,
+  },
   leaves: (n) => `${n} ${n < 2 ? 'requête' : 'requêtes'} vers d’autres sites`,
   leavesBlocked: 'bloquée',
   leavesSent: 'envoyée',
