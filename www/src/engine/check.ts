@@ -6,8 +6,9 @@ import type { Bytes, Demo, DeviceInfo, EngineSettings, FromAny, FromCase, Job, O
 import { CaseWorker } from './case-worker.ts';
 import { compare, type Agreement, type Network } from './compare.ts';
 import { probe, type Probe } from './device.ts';
-import { Member, type Stock } from './member.ts';
+import type { Stock } from './member.ts';
 import { engineModule } from './module.ts';
+import { Solo } from './solo.ts';
 import type { Weights } from './weights.ts';
 
 export interface Checked extends Agreement {
@@ -52,9 +53,9 @@ export class Check {
       this.events.device(found, onDevice.info);
       for (const tile of tiles) {
         this.events.computing(tile.network, 'device');
-        const device = await onDevice.compute(tile);
+        const device = await timed(onDevice, tile);
         this.events.computing(tile.network, 'cpu');
-        const cpu = await onCpu.compute(tile);
+        const cpu = await timed(onCpu, tile);
         const classified = tile.network === 'infnet' && needed.some((file) => file.startsWith('classes'));
         const agreement = compare(tile.network, device.bytes, cpu.bytes, classified);
         this.events.checked({ ...agreement, seconds: { device: device.seconds, cpu: cpu.seconds } });
@@ -127,42 +128,11 @@ export class Check {
   }
 
   /** A Worker with all weights. */
-  private hire(device: 'gpu' | 'cpu', module: WebAssembly.Module, stock: Stock): Promise<Hired> {
-    return new Promise((resolve, reject) => {
-      this.onEnd(reject);
-      let info: DeviceInfo | undefined;
-      let answer: (bytes: Bytes) => void = () => undefined;
-      /** Of what is under way: first the start, then a tile. */
-      let give: (error: Error) => void = reject;
-      const fail = (cause: string): void => give(new Error(cause));
-      const member: Member = new Member({ device, maxBufferMb: this.settings.maxBufferMb, workers: 1 }, module, {
-        ready: (_version, opened) => {
-          info = opened;
-          member.equip(stock);
-        },
-        refused: fail,
-        unfit: (_file, _weight, message) => fail(message),
-        died: fail,
-        tile: ([, bytes]) => answer(bytes),
-        loaded: () => {
-          if (info === undefined || !member.isFit(stock)) return;
-          resolve({ info, compute });
-        },
-      });
-      this.ends.push(() => member.end());
-
-      const compute = async ({ work, input }: Tile): Promise<{ bytes: Bytes; seconds: number }> => {
-        const begun = performance.now();
-        const bytes = await new Promise<Bytes>((done, failed) => {
-          answer = done;
-          give = failed;
-          this.onEnd(failed);
-          // The other device wants the input, too.
-          member.compute(0, work, input.slice());
-        });
-        return { bytes, seconds: (performance.now() - begun) / 1000 };
-      };
-    });
+  private async hire(device: 'gpu' | 'cpu', module: WebAssembly.Module, stock: Stock): Promise<Hired> {
+    this.abort.signal.throwIfAborted();
+    const solo = new Solo({ device, maxBufferMb: this.settings.maxBufferMb, workers: 1 }, module, stock);
+    this.ends.push(() => solo.end());
+    return { solo, info: await solo.ready };
   }
 
   private onEnd(reject: (error: Error) => void): void {
@@ -171,8 +141,15 @@ export class Check {
 }
 
 interface Hired {
+  solo: Solo;
   info: DeviceInfo;
-  compute(tile: Tile): Promise<{ bytes: Bytes; seconds: number }>;
+}
+
+async function timed({ solo }: Hired, { work, input }: Tile): Promise<{ bytes: Bytes; seconds: number }> {
+  const begun = performance.now();
+  // The other device wants the input, too.
+  const bytes = await solo.compute(work, input.slice());
+  return { bytes, seconds: (performance.now() - begun) / 1000 };
 }
 
 /** One tile of each network, by the engine's labels. */

@@ -2,6 +2,7 @@
 import type { AxialSlice, Bytes, DeviceInfo, FromAny, FromCompute, Tap, Tile, ToCompute } from '../protocol.ts';
 import type { Rung } from './ladder.ts';
 import { CPU_SILENCE_S, GPU_SILENCE_S, GPU_WORK_S, Peer } from './peer.ts';
+import { placed } from './places.ts';
 import type { Weight } from './weights.ts';
 
 /** The weights that a run needs, as far as they have arrived. */
@@ -35,7 +36,11 @@ export class Member {
     module: WebAssembly.Module,
     private readonly events: MemberEvents,
   ) {
-    const worker = new Worker(new URL('../worker/compute.ts', import.meta.url), { type: 'module' });
+    const place = placed('compute.js');
+    const worker =
+      place === undefined
+        ? new Worker(new URL('../worker/compute.ts', import.meta.url), { type: 'module' })
+        : new Worker(place, { type: 'module' });
     this.peer = new Peer<ToCompute, FromCompute>(worker, {
       message: (message) => this.receive(message),
       died: (cause) => events.died(cause),
