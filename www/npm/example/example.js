@@ -1,26 +1,39 @@
 import { createEngine } from './node_modules/pleura/pleura.js';
 
-const [scan, progress, cancel, said, files] = ['scan', 'progress', 'cancel', 'said', 'files'].map((id) => document.getElementById(id));
-const engine = await createEngine().catch((error) => (said.textContent = error.message, undefined));
-if (engine) [scan.disabled, said.textContent] = [false, `Ready, on ${engine.device.name}.`];
+const [scan, bar, cancel, said, list] = ['scan', 'bar', 'cancel', 'said', 'files'].map((id) => document.getElementById(id));
 
-scan.addEventListener('change', async () => {
+function busy(is) {
+  bar.hidden = cancel.hidden = !is;
+  scan.disabled = is;
+}
+
+async function segment(engine) {
   const stop = new AbortController();
   cancel.onclick = () => stop.abort();
-  [progress.hidden, cancel.hidden, scan.disabled] = [false, false, true];
-  files.replaceChildren();
-  const onProgress = ({ stage, fraction }) => ([progress.value, said.textContent] = [fraction, `${stage} …`]);
-  try {
-    const result = await engine.segment(scan.files, { onProgress, signal: stop.signal });
-    const percent = (found) => `${found?.lesion.percent?.toFixed(1)} %`;
-    const both = result.report?.both;
-    said.textContent = both ? `Of the lungs are lesions: NormNet ${percent(both.normnet)}, Inf-Net ${percent(both.infnet)}.` : 'Done.';
-    for (const { name, bytes } of result.files) {
-      const link = Object.assign(document.createElement('a'), { download: name, textContent: name, href: URL.createObjectURL(new Blob([bytes])) });
-      files.appendChild(document.createElement('li')).append(link);
-    }
-  } catch (error) {
-    said.textContent = stop.signal.aborted ? 'Cancelled.' : error.message;
+  list.replaceChildren();
+  const onProgress = ({ stage, fraction }) => {
+    bar.value = fraction;
+    said.textContent = `${stage} …`;
+  };
+  const { report, files } = await engine.segment(scan.files, { onProgress, signal: stop.signal });
+  const percent = (network) => `${report.both[network].lesion.percent.toFixed(1)} %`;
+  said.textContent = report ? `Share of the lungs: NormNet ${percent('normnet')}, Inf-Net ${percent('infnet')}.` : 'Done.';
+  for (const { name, bytes } of files) {
+    const link = document.createElement('a');
+    Object.assign(link, { textContent: name, download: name, href: URL.createObjectURL(new Blob([bytes])) });
+    list.appendChild(document.createElement('li')).append(link);
   }
-  [progress.hidden, cancel.hidden, scan.disabled, scan.value] = [true, true, false, ''];
-});
+}
+
+try {
+  const engine = await createEngine();
+  said.textContent = `Ready, on the ${engine.device.kind.toUpperCase()}.`;
+  busy(false);
+  scan.addEventListener('change', async () => {
+    busy(true);
+    await segment(engine).catch((error) => (said.textContent = error.name === 'AbortError' ? 'Cancelled.' : error.message));
+    busy(false);
+  });
+} catch (error) {
+  said.textContent = error.message;
+}

@@ -4,7 +4,7 @@ import { messageOf, type EngineEvent, type OpenedDevice } from '../../src/engine
 import { placeFiles } from '../../src/engine/places.ts';
 import { Tapper } from '../../src/engine/tapper.ts';
 import { Progress as Measured } from '../../src/progress.ts';
-import type { AxialSlice, EngineSettings, NamedBytes, Options, Tap, Warning } from '../../src/protocol.ts';
+import type { AxialSlice, EngineSettings, NamedBytes, Options, SeriesInfo, Tap, Warning } from '../../src/protocol.ts';
 import {
   PleuraError,
   type CallOptions,
@@ -89,7 +89,7 @@ class PackagedEngine implements Engine {
     };
     return this.call(options, (resolve, reject, onEnd) => {
       const job = { ...opened(input, name), show: false, options: asked };
-      const choose = typeof series === 'function' ? series : undefined;
+      const choose = typeof series === 'function' ? series : ([largest]: SeriesInfo[]): string => largest?.uid ?? '';
       const begun = performance.now();
       const now = (): number => (performance.now() - begun) / 1000;
       const progress = new Measured(0);
@@ -107,9 +107,11 @@ class PackagedEngine implements Engine {
         progress.hear(event, now());
         if (event.type === 'info') warnings = event.info.warnings;
         else if (event.type === 'series') {
-          const largest = event.series[0]?.uid ?? '';
-          Promise.resolve(choose === undefined ? largest : choose(event.series)).then((uid) => this.client.choose(uid), reject);
+          Promise.resolve(event.series)
+            .then(choose)
+            .then((uid) => this.client.choose(uid), reject);
         } else if (event.type === 'result') {
+          onProgress?.({ stage: 'finish', fraction: 1, label: '', secondsLeft: 0 });
           resolve({ ...segmentation(event.report, event.files, warnings), device: this.device });
         }
       };

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { load } from '../lib/load.mjs';
 import { installed, packageSkip } from '../lib/package.mjs';
@@ -75,6 +75,11 @@ describe('the package', { skip: packageSkip() }, () => {
       assert.deepEqual(code.match(/https?:\/\/(?!www\.w3\.org)[\w.]+/g) ?? [], [], name);
       assert.ok(!code.includes(path.dirname(fileURLToPath(import.meta.url)).split('/www/')[0]), name);
     }
+  });
+
+  test('can be imported where there is no browser, by what renders pages on a server', async () => {
+    const { createEngine } = await import(pathToFileURL(inPackage('pleura.js')).href);
+    assert.equal(typeof createEngine, 'function');
   });
 
   for (const [module, moduleResolution] of [['nodenext', 'nodenext'], ['esnext', 'bundler']]) {
