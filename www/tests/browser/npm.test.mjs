@@ -1,14 +1,15 @@
 // The npm package in pages of its own: its example, its calls, and a page that Vite has bundled, all under the strict policy of `pleura serve`.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { build } from 'vite';
 import { ANALYSIS_MS, SAID_MS, skipReason, soon, startServer, useBrowser } from '../lib/browser.mjs';
+import { dicomSeries } from '../lib/dicom.mjs';
 import { assertSame, masks } from '../lib/masks.mjs';
-import { volume } from '../lib/nifti.mjs';
+import { readScan, volume } from '../lib/nifti.mjs';
 import { installed, packageSkip } from '../lib/package.mjs';
 
 /** Of Inf-Net's input. */
@@ -165,6 +166,40 @@ describe('the package in a page', { skip: skipReason(packageSkip()), timeout: 3 
     }
     await assertNoWorkers(page);
     assert.deepEqual([...watch.foreign, ...other.watch.foreign], []);
+  });
+
+  test('of several DICOM series in a folder a function chooses, and without one it is the largest', async (t) => {
+    const scan = readScan(await readFile(inSite('phantom.nii.gz')));
+    const [thin, thick] = [{ uid: '1.2.3.1', description: 'thin' }, { uid: '1.2.3.2', description: 'thick', every: 4 }];
+    const names = [];
+    for (const series of [thick, thin]) {
+      await mkdir(inSite(series.description));
+      for (const [name, bytes] of dicomSeries(scan, series)) {
+        names.push(`${series.description}/${name}`);
+        await writeFile(inSite(names.at(-1)), bytes);
+      }
+    }
+    const opened = await withEngine(t);
+    const said = await opened.page.evaluate(async (names) => {
+      const files = await Promise.all(names.map(async (name) => ({ name: `CT/${name}`, file: await (await fetch(`/${name}`)).blob() })));
+      const asked = [];
+      const choose = (choices) => {
+        asked.push(...choices.map(({ uid, slices }) => [uid, slices]));
+        return '9.9.9';
+      };
+      const unknown = await failure(engine.segment(files, { series: choose }));
+      const stop = new AbortController();
+      const onProgress = ({ stage }) => {
+        if (stage === 'prepare') stop.abort(new Error('it was opened'));
+      };
+      return { asked, unknown, largest: await failure(engine.segment(files, { signal: stop.signal, onProgress })) };
+    }, names);
+    const slices = scan.dims[2];
+    assert.deepEqual(said.asked, [[thin.uid, slices], [thick.uid, Math.ceil(slices / 4)]]);
+    assert.equal(said.unknown.stage, 'open');
+    assert.match(said.unknown.message, /9\.9\.9/);
+    assert.equal(said.largest.message, 'it was opened');
+    assertClean(opened);
   });
 
   test('the taps of a slice are the network’s own values', async (t) => {
