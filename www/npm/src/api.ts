@@ -98,7 +98,7 @@ export interface Segmentation {
   masks: Mask[];
   /** The measures; nothing for a picture, which has no millilitres. */
   report: Report | undefined;
-  /** Everything that the command line writes, masks and report included. */
+  /** Everything that the page offers for saving, masks and report included. */
   files: NamedBytes[];
   /** What makes the result less reliable. */
   warnings: Warning[];

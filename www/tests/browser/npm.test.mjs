@@ -72,8 +72,8 @@ describe('the package in a page', { skip: skipReason(packageSkip()), timeout: 3 
       const names = await readdir(native);
       const files = await Promise.all(names.map(async (name) => [name, await readFile(path.join(native, name))]));
       assertSame(found, masks(new Map(files)), 'package and command line');
-      assert.deepEqual(saved.map(([name]) => name).sort(), names.sort());
     }
+    assert.ok(saved.some(([name]) => name === 'phantom_report.json'));
     assert.ok(watch.requests.some((url) => url.endsWith('/node_modules/pleura/assets/pleura_bg.wasm')));
     assertClean(opened);
   });
