@@ -6,9 +6,9 @@ import type { Bytes, Demo, DeviceInfo, EngineSettings, FromAny, FromCase, Job, O
 import { CaseWorker } from './case-worker.ts';
 import { compare, type Agreement, type Network } from './compare.ts';
 import { probe, type Probe } from './device.ts';
+import { Hand } from './hand.ts';
 import type { Stock } from './member.ts';
 import { engineModule } from './module.ts';
-import { Solo } from './solo.ts';
 import type { Weights } from './weights.ts';
 
 export interface Checked extends Agreement {
@@ -53,9 +53,9 @@ export class Check {
       this.events.device(found, onDevice.info);
       for (const tile of tiles) {
         this.events.computing(tile.network, 'device');
-        const device = await timed(onDevice, tile);
+        const device = await onDevice.compute(tile);
         this.events.computing(tile.network, 'cpu');
-        const cpu = await timed(onCpu, tile);
+        const cpu = await onCpu.compute(tile);
         const classified = tile.network === 'infnet' && needed.some((file) => file.startsWith('classes'));
         const agreement = compare(tile.network, device.bytes, cpu.bytes, classified);
         this.events.checked({ ...agreement, seconds: { device: device.seconds, cpu: cpu.seconds } });
@@ -129,10 +129,16 @@ export class Check {
 
   /** A Worker with all weights. */
   private async hire(device: 'gpu' | 'cpu', module: WebAssembly.Module, stock: Stock): Promise<Hired> {
-    this.abort.signal.throwIfAborted();
-    const solo = new Solo({ device, maxBufferMb: this.settings.maxBufferMb, workers: 1 }, module, stock);
-    this.ends.push(() => solo.end());
-    return { solo, info: await solo.ready };
+    const hand = new Hand({ device, maxBufferMb: this.settings.maxBufferMb, module, stock });
+    this.ends.push(() => hand.end());
+    const info = await hand.ready;
+    const compute = async ({ work, input }: Tile): Promise<{ bytes: Bytes; seconds: number }> => {
+      const begun = performance.now();
+      // The other device wants the input, too.
+      const bytes = await hand.compute(work, input.slice());
+      return { bytes, seconds: (performance.now() - begun) / 1000 };
+    };
+    return { info, compute };
   }
 
   private onEnd(reject: (error: Error) => void): void {
@@ -141,15 +147,8 @@ export class Check {
 }
 
 interface Hired {
-  solo: Solo;
   info: DeviceInfo;
-}
-
-async function timed({ solo }: Hired, { work, input }: Tile): Promise<{ bytes: Bytes; seconds: number }> {
-  const begun = performance.now();
-  // The other device wants the input, too.
-  const bytes = await solo.compute(work, input.slice());
-  return { bytes, seconds: (performance.now() - begun) / 1000 };
+  compute(tile: Tile): Promise<{ bytes: Bytes; seconds: number }>;
 }
 
 /** One tile of each network, by the engine's labels. */

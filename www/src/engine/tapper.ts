@@ -1,10 +1,10 @@
 /** Inf-Net's intermediate tensors: a Worker of its own, which keeps the network from slice to slice and is replaced when it dies. */
 import type { AxialSlice, EngineSettings, Options, Tap } from '../protocol.ts';
 import { probe } from './device.ts';
+import { Hand } from './hand.ts';
 import { Ladder, rungs } from './ladder.ts';
 import { engineModule } from './module.ts';
-import { Gone, Solo } from './solo.ts';
-import type { Weights } from './weights.ts';
+import type { ManifestEntry, Weights } from './weights.ts';
 
 /** Which Inf-Net. */
 export type Chosen = Pick<Options, 'infnet' | 'precision'>;
@@ -12,7 +12,7 @@ export type Chosen = Pick<Options, 'infnet' | 'precision'>;
 export class Tapper {
   private abort = new AbortController();
   private ladder: Promise<Ladder> | undefined;
-  private held: { file: string; solo: Promise<Solo> } | undefined;
+  private held: { file: string; hand: Hand } | undefined;
 
   constructor(
     private readonly settings: EngineSettings,
@@ -21,22 +21,25 @@ export class Tapper {
     private readonly ready: Promise<void>,
   ) {}
 
-  /** Of one slice; the names are the engine's, which lists them where one is unknown. */
+  /** Of one slice; the names are the engine's, which lists them where one is unknown. One call after the other. */
   async taps(slice: AxialSlice, names: string[], chosen: Chosen): Promise<Tap[]> {
-    this.ladder ??= probe(navigator.gpu, this.settings.device).then(
-      (found) => new Ladder(rungs(found, { ...this.settings, workers: 1 }, 1)),
-    );
-    const ladder = await this.ladder;
     const { signal } = this.abort;
+    this.ladder ??= probe(navigator.gpu, this.settings.device).then((found) => new Ladder(rungs(found, this.settings, 1)));
+    const ladder = await this.ladder;
     for (;;) {
-      signal.throwIfAborted();
+      const hand = await this.hire(fileOf(chosen), ladder, signal);
       try {
-        const taps = await (await this.solo(fileOf(chosen), ladder)).taps(slice, names);
+        await hand.ready;
+        const taps = await hand.taps(slice, names);
         ladder.succeeded();
         return taps;
       } catch (error) {
-        if (!(error instanceof Gone)) throw error;
+        // What a sound Worker refuses, another would refuse, too.
+        if (hand.alive) throw error;
         this.drop();
+        signal.throwIfAborted();
+        // The browser's copy of the weights may be to blame.
+        await this.forget(fileOf(chosen));
         if (ladder.failed() === 'stop') throw error;
       }
     }
@@ -49,42 +52,34 @@ export class Tapper {
     this.drop();
   }
 
-  private solo(file: string, ladder: Ladder): Promise<Solo> {
-    if (this.held?.file === file) return this.held.solo;
+  private async hire(file: string, ladder: Ladder, signal: AbortSignal): Promise<Hand> {
+    if (this.held?.file === file) return this.held.hand;
     this.drop();
-    const solo = this.hire(file, ladder, this.abort.signal);
-    this.held = { file, solo };
-    solo.catch(() => {
-      if (this.held?.solo === solo) this.held = undefined;
-    });
-    return solo;
-  }
-
-  private async hire(file: string, ladder: Ladder, signal: AbortSignal): Promise<Solo> {
-    const [module, manifest] = await Promise.all([engineModule(), this.weights.manifest(), this.ready]);
-    const entry = manifest.entries.find((candidate) => candidate.file === file);
-    if (entry === undefined) throw new Error(`models/manifest.json does not list ${file}`);
+    const [module, { bytes }, entry] = await Promise.all([engineModule(), this.weights.manifest(), this.entry(file), this.ready]);
     const weight = await this.weights.get(entry, signal, () => undefined);
     signal.throwIfAborted();
-    const solo = new Solo(ladder.rung, module, { manifest: manifest.bytes, needed: [file], weights: new Map([[file, weight]]) });
-    const end = (): void => solo.end();
-    signal.addEventListener('abort', end);
-    try {
-      await solo.ready;
-    } catch (error) {
-      if (error instanceof Gone || signal.aborted || !weight.cached) throw error;
-      // The browser's copy is not what the manifest promises.
-      await this.weights.forget(entry);
-      return await this.hire(file, ladder, signal);
-    } finally {
-      signal.removeEventListener('abort', end);
-    }
-    void this.weights.keep(entry);
-    return solo;
+    const { device, maxBufferMb } = ladder.rung;
+    const hand = new Hand({
+      ...{ device, maxBufferMb, module },
+      stock: { manifest: bytes, needed: [file], weights: new Map([[file, weight]]) },
+      loaded: () => void this.weights.keep(entry),
+    });
+    this.held = { file, hand };
+    return hand;
+  }
+
+  private async entry(file: string): Promise<ManifestEntry> {
+    const entry = (await this.weights.manifest()).entries.find((candidate) => candidate.file === file);
+    if (entry === undefined) throw new Error(`models/manifest.json does not list ${file}`);
+    return entry;
+  }
+
+  private async forget(file: string): Promise<void> {
+    await this.weights.forget(await this.entry(file));
   }
 
   private drop(): void {
-    this.held?.solo.then((solo) => solo.end()).catch(() => undefined);
+    this.held?.hand.end();
     this.held = undefined;
   }
 }
