@@ -21,9 +21,10 @@ LIGHTHOUSE := 12.8.2
 RUST := $(shell find src -name '*.rs') Cargo.toml Cargo.lock .cargo/config.toml
 PAGE := $(shell find www/src www/public www/scripts -type f -not -path '*/public/models/*' 2>/dev/null) \
 	www/index.html www/vite.config.ts www/package-lock.json
+PACKAGE := $(shell find www/npm -type f -not -path 'www/npm/dist/*') $(wildcard LICENSE-*) $(wildcard models/*.md)
 WEIGHTS := $(wildcard models/*.safetensors) models/manifest.json
 
-.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots audit bench fuzz clean
+.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots npm audit bench fuzz clean
 
 run: binary site
 	$(PLEURA) serve www/dist --port $(PORT)
@@ -41,11 +42,11 @@ test-rust: chromium
 	fi
 	cargo test --release
 
-test-page: www/node_modules/.stamp www/pkg/pleura.js
+test-page: www/node_modules/.stamp www/pkg/pleura.js npm
 	cd www && npm run check && npm test
 
 # The browser's masks are compared with the command line's of the same case.
-test-browser: binary site chromium
+test-browser: binary site npm chromium
 	out=$$(mktemp -d)
 	trap 'rm -rf "$$out"' EXIT
 	$(PLEURA) phantom --out "$$out/phantom.nii.gz" --piece 40
@@ -88,6 +89,9 @@ fuzz:
 # The folder to upload to any static host.
 site: www/dist/index.html
 
+# The package `pleura`, ready for `npm pack` or `npm publish` in its folder.
+npm: www/npm/dist/package.json
+
 wasm: www/pkg/pleura.js
 
 binary: $(PLEURA)
@@ -101,6 +105,9 @@ $(PLEURA): $(RUST)
 
 www/dist/index.html: www/pkg/pleura.js www/node_modules/.stamp $(PAGE) $(WEIGHTS)
 	cd www && npm run build
+
+www/npm/dist/package.json: www/pkg/pleura.js www/node_modules/.stamp $(PAGE) $(PACKAGE) $(WEIGHTS)
+	cd www && npm run build:npm
 
 www/pkg/pleura.js: $(RUST) $(TOOLS)/bin/wasm-bindgen $(TOOLS)/bin/wasm-pack www/node_modules/.stamp
 	touch www/.begun
@@ -143,5 +150,5 @@ lint: www/node_modules/.stamp
 	command -v cargo-deny >/dev/null && cargo deny check licenses bans sources || echo "cargo-deny is not installed: licences not checked"
 
 clean:
-	rm -rf www/dist www/pkg www/public/models www/node_modules
+	rm -rf www/dist www/npm/dist www/pkg www/public/models www/node_modules
 	cargo clean

@@ -13,9 +13,13 @@ export const MOST_FILES = 20_000;
 
 export class TooManyFiles extends Error {}
 
-/** From a file field; a folder's files have paths that begin with its name. */
+/** From a file field. */
 export function fromField(files: readonly File[]): Opened | undefined {
-  const named = files.map((file) => ({ name: file.webkitRelativePath || file.name, file }));
+  return fromNamed(files.map((file) => ({ name: file.webkitRelativePath || file.name, file })));
+}
+
+/** From files with their paths; a folder's files have paths that begin with its name. */
+export function fromNamed(named: NamedFile[]): Opened | undefined {
   const [folder = '', inside] = named[0]?.name.split('/') ?? [];
   return listed(named, inside === undefined ? undefined : folder);
 }

@@ -53,7 +53,7 @@ class Page {
   });
   private readonly client = new EngineClient(
     engineSettings(this.asked, this.asked.device),
-    new URL('models/', document.baseURI).href,
+    (file) => new URL(`models/${file}`, document.baseURI).href,
     (event) => this.receive(event),
     this.ready,
   );
@@ -248,17 +248,13 @@ class Page {
   }
 
   private receive(event: EngineEvent): void {
-    const now = this.now();
+    this.progress?.hear(event, this.now());
     switch (event.type) {
       case 'device':
-        this.progress?.crew(event.device.kind, event.device.workers);
         showDevice(event.device, event.version);
         return;
       case 'demo':
         this.openDemoFile(event.file);
-        return;
-      case 'reading':
-        this.progress?.reading(now);
         return;
       case 'series':
         this.series.ask(event.series);
@@ -271,25 +267,6 @@ class Page {
         return;
       case 'weights':
         this.cachedWeights = event.cached;
-        this.progress?.weights(event.done, event.total, now);
-        return;
-      case 'prepare':
-        this.progress?.prepare(event.fraction, now);
-        return;
-      case 'plan':
-        this.progress?.plan(event.labels, event.done, now);
-        return;
-      case 'tile-start':
-        this.progress?.tileStarted(event.index, now);
-        return;
-      case 'tile-lost':
-        this.progress?.tileLost(event.index);
-        return;
-      case 'tile':
-        this.progress?.tileDone(event.index, now);
-        return;
-      case 'finishing':
-        this.progress?.finishing(now);
         return;
       case 'result':
         void this.finished(event.report, event.files);
@@ -301,6 +278,9 @@ class Page {
         this.failed(() => TEXT.failed(event.stage), () => event.message);
         this.stage.giveUp();
         if (event.stage === 'engine') showNoDevice();
+        return;
+      default:
+        // What only moves the progress.
         return;
     }
   }
@@ -361,13 +341,12 @@ class Page {
     showMessage(title, text, 'problem');
   }
 
-  private died({ cause, recovery, kept, worker }: Extract<EngineEvent, { type: 'died' }>): void {
+  private died({ cause, recovery, kept }: Extract<EngineEvent, { type: 'died' }>): void {
     if (recovery === 'stop') {
       showNoDevice();
       this.failed(() => TEXT.recovery(recovery, kept), () => `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
       return;
     }
-    if (worker === 'case') this.progress?.restarted(this.now());
     if (this.progress !== undefined) showMessage(() => TEXT.recovery(recovery, kept), () => TEXT.recoveryCause(cause), 'note');
   }
 }

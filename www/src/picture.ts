@@ -1,5 +1,5 @@
 /** A single slice: the picture and the lesions over it on one canvas. */
-import { COLOURS, type Rgb } from './masks.ts';
+import { COLOURS, type LabelVolume, type Rgb } from './masks.ts';
 import type { Visible } from './protocol.ts';
 
 /** Pixels of each kind. */
@@ -30,10 +30,11 @@ export class Picture {
 
   /** Lays the class mask over the picture and counts it. */
   async setClasses(png: Uint8Array<ArrayBuffer>): Promise<Areas> {
-    this.classes = await levels(png);
+    const { labels } = await readLevels(png);
+    this.classes = labels;
     this.draw();
-    const count = (label: number): number => this.classes?.reduce((sum, at) => sum + (at === label ? 1 : 0), 0) ?? 0;
-    return { ggo: count(1), consolidation: count(2), all: this.classes.length };
+    const count = (label: number): number => labels.reduce((sum, at) => sum + (at === label ? 1 : 0), 0);
+    return { ggo: count(1), consolidation: count(2), all: labels.length };
   }
 
   setVisible(visible: Visible): void {
@@ -75,12 +76,12 @@ function blend(data: Uint8ClampedArray, at: number, colour: Rgb, opacity: number
 }
 
 /** A mask picture's grey levels, one a pixel. */
-async function levels(png: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+export async function readLevels(png: Uint8Array<ArrayBuffer>): Promise<LabelVolume> {
   const bitmap = await createImageBitmap(new Blob([png], { type: 'image/png' }), { colorSpaceConversion: 'none' });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext('2d');
   context?.drawImage(bitmap, 0, 0);
   bitmap.close();
   const rgba = context?.getImageData(0, 0, width, height).data;
-  return Uint8Array.from({ length: width * height }, (_, i) => rgba?.[4 * i] ?? 0);
+  return { dims: [width, height, 1], labels: Uint8Array.from({ length: width * height }, (_, i) => rgba?.[4 * i] ?? 0) };
 }

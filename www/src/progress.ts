@@ -1,4 +1,5 @@
 /** How far an analysis is and how long it will still take. Pure: times come from the caller, in seconds. */
+import type { EngineEvent } from './engine/events.ts';
 
 export type Step = 'engine' | 'open' | 'weights' | 'prepare' | 'tiles' | 'finish';
 
@@ -43,6 +44,36 @@ export class Progress {
 
   constructor(now: number) {
     this.advance('engine', 0, now);
+  }
+
+  /** Takes what the engine says. */
+  hear(event: EngineEvent, now: number): void {
+    switch (event.type) {
+      case 'device':
+        return this.crew(event.device.kind, event.device.workers);
+      case 'reading':
+        return this.reading(now);
+      case 'weights':
+        return this.weights(event.done, event.total, now);
+      case 'prepare':
+        return this.prepare(event.fraction, now);
+      case 'plan':
+        return this.plan(event.labels, event.done, now);
+      case 'tile-start':
+        return this.tileStarted(event.index, now);
+      case 'tile-lost':
+        return this.tileLost(event.index);
+      case 'tile':
+        return this.tileDone(event.index, now);
+      case 'finishing':
+        return this.finishing(now);
+      case 'died':
+        if (event.worker === 'case' && event.recovery !== 'stop') this.restarted(now);
+        return;
+      default:
+        // The rest says nothing of how far it is.
+        return;
+    }
   }
 
   /** Who computes. What was timed on another device says nothing of this one. */

@@ -9,7 +9,7 @@ export interface Options {
   precision: 'int8' | 'f32';
   /** What draws the lungs; the engine's default is the network. */
   lungs?: 'network' | 'threshold';
-  /** Orientations of each slice, 1 to 8; the engine has its defaults. */
+  /** Orientations, 1 to 8, that Inf-Net's opinion is averaged over; the engine's default is 8 for a picture and 2 for a scan. */
   looks?: number;
 }
 
@@ -156,11 +156,24 @@ export type FromCase =
   /** The work can't be done and trying again would not change that. */
   | { type: 'failed'; stage: Stage; message: string };
 
+/** An axial slice, row by row: in HU, or in the grey levels that Inf-Net sees (−1117 to 285 HU are 0 to 255). */
+export type AxialSlice = { width: number; height: number } & ({ grey: Bytes } | { hu: Int16Array<ArrayBuffer> });
+
+/** An intermediate tensor of a network, row-major. */
+export interface Tap {
+  name: string;
+  /** `[1, channels, height, width]`. */
+  shape: number[];
+  values: Float32Array<ArrayBuffer>;
+}
+
 export type ToCompute =
   | { type: 'start'; module: WebAssembly.Module; device: 'gpu' | 'cpu'; maxBufferMb: number }
   /** A Blob goes by reference: the bytes of a file exist once however many Workers read it. */
   | { type: 'weights'; manifest: Bytes; file: string; blob: Blob }
-  | { type: 'compute'; index: number; work: string; input: Bytes };
+  | { type: 'compute'; index: number; work: string; input: Bytes }
+  /** The loaded Inf-Net's intermediate tensors of these names. */
+  | { type: 'taps'; id: number; slice: AxialSlice; names: string[] };
 
 export type FromCompute =
   | FromAny
@@ -170,7 +183,10 @@ export type FromCompute =
   | { type: 'loaded'; file: string }
   /** The file is not what the manifest promises. */
   | { type: 'unfit'; file: string; message: string }
-  | { type: 'tile'; tile: Tile };
+  | { type: 'tile'; tile: Tile }
+  | { type: 'taps'; id: number; taps: Tap[] }
+  /** The slice or a name is not what it should be. */
+  | { type: 'untapped'; id: number; message: string };
 
 export type NetworkName = 'normnet' | 'infnet';
 

@@ -3,6 +3,7 @@ import type { FromAny, FromCase, ToCase } from '../protocol.ts';
 import { messageOf } from './events.ts';
 import { engineModule } from './module.ts';
 import { CPU_SILENCE_S, Peer } from './peer.ts';
+import { placed } from './places.ts';
 
 /** Nothing makes a case smaller: a scan that has killed so many Workers will kill the next. */
 const LIVES = 3;
@@ -45,7 +46,11 @@ export class CaseWorker {
       const opening = await this.opening(await engineModule());
       await this.ready;
       if (opening === undefined || this.ended) return;
-      const worker = new Worker(new URL('../worker/case.ts', import.meta.url), { type: 'module' });
+      const place = placed('case.js');
+      const worker =
+        place === undefined
+          ? new Worker(new URL('../worker/case.ts', import.meta.url), { type: 'module' })
+          : new Worker(place, { type: 'module' });
       this.peer = new Peer<ToCase, FromCase>(worker, {
         message: (message) => this.events.message(message),
         died: (cause) => this.died(cause),

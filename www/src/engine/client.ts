@@ -7,7 +7,7 @@ import { CaseWorker } from './case-worker.ts';
 import { Crew } from './crew.ts';
 import { messageOf, type EngineEvent } from './events.ts';
 import { Run } from './run.ts';
-import { Weights } from './weights.ts';
+import { Weights, type Locate } from './weights.ts';
 
 export class EngineClient {
   readonly weights: Weights;
@@ -18,12 +18,12 @@ export class EngineClient {
 
   constructor(
     settings: EngineSettings,
-    models: string,
+    locate: Locate,
     private readonly emit: (event: EngineEvent) => void,
     /** No Worker is started before this. */
     private readonly ready: Promise<void>,
   ) {
-    this.weights = new Weights(models);
+    this.weights = new Weights(locate);
     this.crew = new Crew(
       settings,
       {
@@ -95,6 +95,12 @@ export class EngineClient {
   /** Ends the running task and all Workers at once. Workers that only wait for a task stay. */
   cancel(): void {
     if (this.task === undefined) return;
+    this.forget();
+    this.crew.end();
+  }
+
+  /** Ends everything, Workers that wait for a task included. */
+  end(): void {
     this.forget();
     this.crew.end();
   }

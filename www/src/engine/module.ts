@@ -1,5 +1,6 @@
 /** The engine's WebAssembly, compiled once and handed to every Worker: compiling takes seconds. */
-import address from '../../pkg/pleura_bg.wasm?url';
+import built from '../../pkg/pleura_bg.wasm?url';
+import { placed } from './places.ts';
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
@@ -13,6 +14,7 @@ export function engineModule(): Promise<WebAssembly.Module> {
 }
 
 async function compile(): Promise<WebAssembly.Module> {
+  const address = placed('pleura_bg.wasm')?.href ?? built;
   const response = await fetch(address);
   if (!response.ok) throw new Error(`${address}: the server answered ${response.status}`);
   // Compiling while it loads wants this type, which some file hosts don't send.

@@ -23,6 +23,9 @@ export interface Weight {
 
 type OnBytes = (count: number) => void;
 
+/** The address of a weight file, or of the manifest. Throws where the file is not to be had. */
+export type Locate = (file: string) => string;
+
 const CACHE = 'pleura-weights';
 
 /** Reads what the page needs of models/manifest.json; the engine reads and checks the rest. */
@@ -50,8 +53,7 @@ export class Weights {
   private readonly cache = openCache();
   private readonly held = new Map<string, Weight>();
 
-  /** `base` is the address of the folder with the weights and their manifest. */
-  constructor(private readonly base: string) {}
+  constructor(private readonly locate: Locate) {}
 
   /** A second call waits for the first; after a failure the next call tries again. */
   manifest(): Promise<Manifest> {
@@ -94,7 +96,7 @@ export class Weights {
     this.held.set(entry.file, { ...weight, cached: true });
     try {
       for (const request of await cache.keys()) {
-        if (new URL(request.url).pathname.endsWith(`/${entry.file}`)) await cache.delete(request);
+        if (isCopyOf(request.url, entry.file)) await cache.delete(request);
       }
       const headers = { 'Content-Type': 'application/octet-stream' };
       await cache.put(this.address(entry), new Response(weight.blob, { headers }));
@@ -105,11 +107,11 @@ export class Weights {
 
   /** Content-addressed: other content is another address, so an old copy can never be taken for a new one. */
   private address(entry: ManifestEntry): string {
-    return `${this.base}${entry.file}?sha256=${entry.sha256}`;
+    return `${this.locate(entry.file)}?sha256=${entry.sha256}`;
   }
 
   private async readManifest(): Promise<Manifest> {
-    const url = `${this.base}manifest.json`;
+    const url = this.locate('manifest.json');
     const response = await fetch(url, { cache: 'no-cache' });
     if (!response.ok) throw new Error(`${url}: the server answered ${response.status}`);
     const bytes = new Uint8Array(await response.arrayBuffer());
@@ -120,6 +122,12 @@ export class Weights {
     const hit = await (await this.cache)?.match(this.address(entry));
     return hit === undefined ? undefined : { blob: await hit.blob(), cached: true };
   }
+}
+
+/** Whether the address is one of the file's, earlier versions included: bundlers put a hash into the name. */
+function isCopyOf(url: string, file: string): boolean {
+  const name = new URL(url).pathname.split('/').at(-1) ?? '';
+  return name.startsWith(file.replace(/\.safetensors$/, '')) && name.endsWith('.safetensors');
 }
 
 async function readAll(response: Response, entry: ManifestEntry, onBytes: OnBytes): Promise<Blob> {

@@ -29,22 +29,20 @@ export const SAID_MS = 60_000;
 /** Longest that an analysis of the 40 mm piece may take: SwiftShader on two cores is the slowest. */
 export const ANALYSIS_MS = 20 * 60_000;
 
-/** Why the browser tests can't run here, if they can't. */
-export function skipReason() {
-  if (process.env.PLEURA_BIN === undefined) return 'PLEURA_BIN (the pleura binary) is not set';
-  if (!existsSync(`${DIST}index.html`)) return 'www/dist is not built';
-  return false;
+/** Why the browser tests can't run here, if they can't; `unbuilt` says so of what they are to open. */
+export function skipReason(unbuilt = existsSync(`${DIST}index.html`) ? false : 'www/dist is not built') {
+  return process.env.PLEURA_BIN === undefined ? 'PLEURA_BIN (the pleura binary) is not set' : unbuilt;
 }
 
 /**
  * Starts server and browser for the tests of a `describe`. `open` opens a page that is closed after
- * its test; `query` comes behind the address.
+ * its test; `query` comes behind the address. `folder` gives what is served, by default the built page.
  */
-export function useBrowser() {
+export function useBrowser(folder = () => DIST) {
   let server;
   let browser;
   before(async () => {
-    server = await startServer();
+    server = await startServer(folder());
     browser = await startBrowser();
   });
   after(async () => {
@@ -53,8 +51,8 @@ export function useBrowser() {
   });
   return {
     url: () => server.url,
-    open: async (t, query = '', options = {}) => {
-      const opened = await openPage(browser, server.url + query, options);
+    open: async (t, query = '', { url = server.url, ...options } = {}) => {
+      const opened = await openPage(browser, url + query, options);
       t.after(() => opened.context.close());
       return opened;
     },
@@ -62,8 +60,8 @@ export function useBrowser() {
 }
 
 /** Starts `pleura serve` on a free port, for bench/page-run.mjs too. */
-export async function startServer() {
-  const child = spawn(process.env.PLEURA_BIN, ['serve', DIST, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startServer(folder = DIST) {
+  const child = spawn(process.env.PLEURA_BIN, ['serve', folder, '--port', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const url = await new Promise((resolve, reject) => {
     let said = '';
     const hear = (chunk) => {
