@@ -59,6 +59,9 @@ pub struct Scan {
     pub hu: Volume<i16>,
     /// What makes the results less trustworthy.
     pub warnings: Vec<Warning>,
+    /// What a DICOM segmentation of the scan refers to; absent for other formats, and for DICOM
+    /// files that lack what it takes, which is then among the warnings.
+    pub source: Option<dicom::Source>,
 }
 
 /// What a file turned out to hold.
