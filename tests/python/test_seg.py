@@ -15,8 +15,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from highdicom._iods import IOD_MODULE_MAP
-from highdicom._module_utils import check_required_attributes
+from highdicom._standard_utils import check_required_attributes, get_iod_module_map
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import (
@@ -82,7 +81,7 @@ def common(hu, affine):
     ds.SpecificCharacterSet = "ISO_IR 100"
     ds.PatientName = "Müller^Jürgen"
     ds.PatientID = "0815"
-    ds.PatientBirthDate = "19500229"[:6] + "28"
+    ds.PatientBirthDate = "19500228"
     ds.PatientSex = "O"
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = STUDY, SERIES, FRAME
     ds.StudyDate, ds.StudyTime = "20200331", "101112.5"
@@ -388,7 +387,7 @@ def test_dcmqi_reads_the_same(cases, name, tmp_path):
 def test_required_attributes_are_there(case):
     for mask in case.masks():
         seg = pydicom.dcmread(case.out / f"{case.name}_{mask}_seg.dcm")
-        for module in IOD_MODULE_MAP["segmentation"]:
+        for module in get_iod_module_map()["segmentation"]:
             if module["usage"] == "M":
                 check_required_attributes(seg, module["key"])
         check_required_attributes(seg, "frame-of-reference")
@@ -477,8 +476,7 @@ def test_colours_are_the_pages(axial):
     }
     for mask, colours in page.items():
         for segment, colour in zip(axial.seg(mask).SegmentSequence, colours, strict=True):
-            lab = hd.color.CIELabColor(0, 0, 0)
-            lab._value = tuple(segment.RecommendedDisplayCIELabValue)
+            lab = hd.color.CIELabColor.from_dicom_value(segment.RecommendedDisplayCIELabValue)
             assert np.abs(np.subtract(lab.to_rgb(), colour)).max() <= 1
 
 

@@ -107,21 +107,25 @@ impl Source {
         let lossy = if self.lossy { "01" } else { "00" };
         for (tag, vr, value) in [
             (tags::SOP_CLASS_UID, VR::UI, uids::SEGMENTATION_STORAGE),
-            (tags::STUDY_INSTANCE_UID, VR::UI, &self.study),
-            (tags::FRAME_OF_REFERENCE_UID, VR::UI, &self.frame_of_reference),
+            (tags::STUDY_INSTANCE_UID, VR::UI, self.study.as_str()),
+            (
+                tags::FRAME_OF_REFERENCE_UID,
+                VR::UI,
+                self.frame_of_reference.as_str(),
+            ),
             (tags::MODALITY, VR::CS, "SEG"),
             (tags::SERIES_NUMBER, VR::IS, segments.series_number()),
-            (tags::SERIES_DESCRIPTION, VR::LO, &description),
+            (tags::SERIES_DESCRIPTION, VR::LO, description.as_str()),
             (tags::INSTANCE_NUMBER, VR::IS, "1"),
             (tags::MANUFACTURER, VR::LO, PROGRAM),
             (tags::MANUFACTURER_MODEL_NAME, VR::LO, PROGRAM),
             // A program has none, and the element may not be empty.
             (tags::DEVICE_SERIAL_NUMBER, VR::LO, "0"),
             (tags::SOFTWARE_VERSIONS, VR::LO, VERSION),
-            (tags::CONTENT_DATE, VR::DA, date),
-            (tags::CONTENT_TIME, VR::TM, time),
+            (tags::CONTENT_DATE, VR::DA, date.as_str()),
+            (tags::CONTENT_TIME, VR::TM, time.as_str()),
             (tags::CONTENT_LABEL, VR::CS, segments.content_label()),
-            (tags::CONTENT_DESCRIPTION, VR::LO, &content),
+            (tags::CONTENT_DESCRIPTION, VR::LO, content.as_str()),
             (tags::CONTENT_CREATOR_NAME, VR::PN, PROGRAM),
             (tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY"),
             (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
@@ -175,9 +179,8 @@ impl Source {
     fn functional_groups(&self, set: &mut Elements, frames: &[Frame]) {
         let used = || frames.iter().filter_map(|f| self.layers.get(f.layer));
         let Some(first) = used().next() else { return };
-        let alike = used().all(|place| {
-            place.orientation == first.orientation && place.spacing == first.spacing
-        });
+        let alike = used()
+            .all(|place| place.orientation == first.orientation && place.spacing == first.spacing);
         let mut shared = Elements::default();
         if alike {
             self.plane(&mut shared, first);

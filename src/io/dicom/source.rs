@@ -340,7 +340,12 @@ fn known_characters(names: &[u8]) -> bool {
 fn valid(vr: VR, value: &[u8]) -> bool {
     let digits = |v: &[u8]| v.iter().all(u8::is_ascii_digit);
     let each = |test: &dyn Fn(&[u8]) -> bool| value.split(|b| *b == b'\\').all(test);
-    let ascii = |v: &[u8]| std::str::from_utf8(v).ok().map(str::trim).map(str::to_owned);
+    let ascii = |v: &[u8]| {
+        std::str::from_utf8(v)
+            .ok()
+            .map(str::trim)
+            .map(str::to_owned)
+    };
     if value.is_empty() || value.len() > MOST_BYTES {
         return false;
     }
@@ -352,7 +357,8 @@ fn valid(vr: VR, value: &[u8]) -> bool {
             [2, 4, 6].contains(&whole.len()) && digits(whole) && rest.len() <= 6 && digits(rest)
         }
         VR::CS => each(&|v| {
-            let allowed = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b" _".contains(b);
+            let allowed =
+                |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b" _".contains(b);
             v.len() <= 16 && v.iter().all(allowed)
         }),
         VR::AS => matches!(value, [n @ .., b'D' | b'W' | b'M' | b'Y'] if n.len() == 3 && digits(n)),
@@ -360,6 +366,8 @@ fn valid(vr: VR, value: &[u8]) -> bool {
             let number = ascii(v).and_then(|text| text.parse::<f64>().ok());
             v.len() <= 16 && number.is_some_and(f64::is_finite)
         }),
-        _ => !value.iter().any(|b| (*b < b' ' && *b != ESCAPE) || *b == 0x7F),
+        _ => !value
+            .iter()
+            .any(|b| (*b < b' ' && *b != ESCAPE) || *b == 0x7F),
     }
 }

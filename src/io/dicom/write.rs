@@ -23,7 +23,11 @@ impl Elements {
     pub(super) fn raw(&mut self, tag: Tag, vr: VR, value: &[u8]) {
         let mut value = value.to_vec();
         if value.len() % 2 == 1 {
-            value.push(if matches!(vr, VR::UI | VR::OB) { 0 } else { b' ' });
+            value.push(if matches!(vr, VR::UI | VR::OB) {
+                0
+            } else {
+                b' '
+            });
         }
         self.0.insert(tag, (vr, value));
     }
@@ -125,8 +129,10 @@ fn decimal(value: f64) -> String {
     }
     let places = (0..MOST_DECIMAL).rev();
     let mut fixed = places.map(|places| format!("{value:.places$}"));
-    let fits = fixed.find(|text| text.len() <= MOST_DECIMAL);
-    fits.unwrap_or_else(|| format!("{value:.9e}"))
+    match fixed.find(|text| text.len() <= MOST_DECIMAL) {
+        Some(text) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => format!("{value:.9e}"),
+    }
 }
 
 #[cfg(test)]
@@ -142,7 +148,8 @@ mod tests {
             (-123.45678901234, "-123.45678901234"),
             (1.0 / 3.0, "0.33333333333333"),
             (-200.0 / 3.0, "-66.666666666667"),
-            (6.123233995736766e-17, "0.00000000000000"),
+            (6.123233995736766e-17, "0"),
+            (10.799999999999999, "10.8"),
             (-f64::MAX, "-1.797693135e308"),
         ] {
             assert_eq!(decimal(value), text);

@@ -10,11 +10,7 @@ pub(super) struct Code(
 
 // CID 7150, categories of segments.
 const ANATOMY: Code = Code("91723000", "SCT", "Anatomical Structure");
-const ABNORMAL: Code = Code(
-    "49755003",
-    "SCT",
-    "Morphologically Abnormal Structure",
-);
+const ABNORMAL: Code = Code("49755003", "SCT", "Morphologically Abnormal Structure");
 // CID 7151 and the groups in it, types of segments; CID 244, laterality.
 const LUNG: Code = Code("39607008", "SCT", "Lung");
 const RIGHT: Code = Code("24028007", "SCT", "Right");
