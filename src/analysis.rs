@@ -10,6 +10,7 @@ use crate::findings::{
     self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
 };
 use crate::infnet::slices::Crop;
+use crate::io::dicom::{Segments, Source};
 use crate::io::{self, Fingerprint, Input, IoError, Limits, Warning};
 use crate::lungs::network::LungNetwork;
 use crate::lungs::{self, LungError};
@@ -255,6 +256,28 @@ pub struct OutputFile {
     pub bytes: Vec<u8>,
 }
 
+/// A mask on the scan's own grid as NIfTI and, where the scan was a DICOM series, as a segmentation
+/// of it.
+pub(crate) fn mask_files(
+    case: &str,
+    suffix: &str,
+    mask: &Volume<u8>,
+    segments: Option<Segments>,
+    source: Option<&Source>,
+) -> Result<Vec<OutputFile>, VolumeError> {
+    let mut files = vec![OutputFile {
+        name: format!("{case}_{suffix}.nii.gz"),
+        bytes: io::nifti::write_labels(mask, true),
+    }];
+    if let (Some(segments), Some(source)) = (segments, source) {
+        files.push(OutputFile {
+            name: format!("{case}_{suffix}_seg.dcm"),
+            bytes: source.segmentation(segments, mask)?,
+        });
+    }
+    Ok(files)
+}
+
 /// What an analysis gives.
 pub struct Outcome {
     /// The measures; none for a 2D image, which has no ml and no lungs.
@@ -319,7 +342,10 @@ enum Subject {
 struct Scan {
     hu: Volume<i16>,
     way_back: Reorientation,
+    source: Option<Source>,
     lungs: Option<Volume<u8>>,
+    /// The user gave the lungs.
+    lungs_given: bool,
 }
 
 /// Slices that neighbouring slabs share; each slab answers for its middle.
@@ -389,11 +415,12 @@ impl Analysis {
             Input::Volume(scan) => {
                 let (hu, way_back) = scan.hu.into_lps();
                 let warnings = scan.warnings.iter().map(WarningEntry::from).collect();
-                let lungs = None;
                 let scan = Scan {
                     hu,
                     way_back,
-                    lungs,
+                    source: scan.source,
+                    lungs: None,
+                    lungs_given: false,
                 };
                 (Subject::Volume(Box::new(scan)), warnings)
             }
@@ -522,6 +549,7 @@ impl Analysis {
             sha256: sha256(&mask.data),
         });
         scan.lungs = Some(mask);
+        scan.lungs_given = true;
         Ok(())
     }
 
@@ -975,41 +1003,46 @@ impl Analysis {
         };
         let findings = findings::findings(&measured, self.warnings, provenance)
             .map_err(|e: FindingsError| grid(&file, e))?;
-        let way_back = scan.way_back;
-        drop(scan);
+        let (way_back, source) = (scan.way_back, scan.source);
+        let given = scan.lungs_given;
+        drop(scan.hu);
         let mut record = self
             .record
             .finished(&findings.provenance, &findings.warnings);
         let mut files = Vec::new();
-        let mut write = |suffix: &str, mask: Volume<u8>| {
-            let restored = way_back
-                .restore(&mask)
-                .map_err(|e: VolumeError| grid(&file, e))?;
+        let mut write = |suffix: &str, mask: Volume<u8>, segments: Option<Segments>| {
+            let wrong = |e: VolumeError| grid(&file, e);
+            let restored = way_back.restore(&mask).map_err(wrong)?;
             drop(mask);
-            let name = format!("{}_{suffix}.nii.gz", self.case);
-            let mask = MaskRecord::of(suffix, &name, restored.dims, &restored.data);
+            let made = mask_files(&self.case, suffix, &restored, segments, source.as_ref());
+            let made = made.map_err(wrong)?;
+            let mask = MaskRecord::of(suffix, &made[0].name, restored.dims, &restored.data);
             record.masks.push(mask);
-            files.push(OutputFile {
-                name,
-                bytes: io::nifti::write_labels(&restored, true),
-            });
+            files.extend(made);
             Ok::<_, AnalysisError>(())
         };
+        let corrected = false;
         if let Some(mask) = normnet {
-            write("normnet", mask)?;
+            write("normnet", mask, Some(Segments::Normnet { corrected }))?;
         }
         if let Some(doubt) = doubt {
-            write("normnet_prob", doubt)?;
+            write("normnet_prob", doubt, None)?;
         }
+        let classified = infection.as_ref().is_some_and(|work| work.classified);
         if let Some(mask) = infnet {
-            write("infnet", mask)?;
+            let segments = Segments::Infnet {
+                classified,
+                corrected,
+            };
+            write("infnet", mask, Some(segments))?;
         }
         if let Some(work) = infection {
             let probability = work.spread(&work.probability, &lungs);
             drop(work);
-            write("infnet_prob", probability.map_err(|e| grid(&file, e))?)?;
+            let probability = probability.map_err(|e| grid(&file, e))?;
+            write("infnet_prob", probability, None)?;
         }
-        write("lungs", lungs)?;
+        write("lungs", lungs, Some(Segments::Lungs { given }))?;
         let report = findings.to_json().map_err(|e| grid(&file, e))?;
         files.push(OutputFile {
             name: format!("{}_report.json", self.case),

@@ -3,8 +3,8 @@
 //! Standard: <https://dicom.nema.org/medical/dicom/current>. CT images (PS3.3 A.3) and enhanced CT
 //! images (PS3.3 A.38) open, with pixels that are native, deflated, RLE or JPEG (8 bits, or
 //! lossless). Geometry comes from ImagePositionPatient and ImageOrientationPatient alone (PS3.3
-//! C.7.6.2.1.1), and goes from DICOM's LPS to RAS here. Nothing that says who the patient is
-//! leaves this module.
+//! C.7.6.2.1.1), and goes from DICOM's LPS to RAS here. What says who the patient is goes into no
+//! result but a segmentation, which is no segmentation of theirs without it ([`Source`]).
 //!
 //! dicom-rs decodes the headers of elements; what goes over the values is our own, because a file
 //! is not to be trusted: the crate's readers allocate what a length claims, and recurse without end.
@@ -14,14 +14,19 @@ mod instance;
 mod lossless;
 mod pixels;
 mod rle;
+mod seg;
 mod series;
+mod source;
 mod stack;
 mod syntax;
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;
 mod thumbnail;
+mod write;
 
+pub use seg::Segments;
 pub use series::Series;
+pub use source::Source;
 pub use thumbnail::Thumbnail;
 
 use std::rc::Rc;
@@ -94,10 +99,18 @@ pub fn read(
     warnings.extend(plan.warnings.iter().cloned());
     let hu = volume(name, &all, stack, &plan, limits)?;
     warnings.extend(warning::inspect(&hu));
+    let source = match Source::of(&all, stack, &plan) {
+        Ok(source) => Some(source),
+        Err(missing) => {
+            warnings.push(Warning::NoSegmentation { missing });
+            None
+        }
+    };
     Ok(Scan {
         hu,
         warnings,
         series: Some(stack.about.uid.clone()),
+        source,
     })
 }
 

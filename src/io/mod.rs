@@ -63,6 +63,9 @@ pub struct Scan {
     pub warnings: Vec<Warning>,
     /// SeriesInstanceUID of the slices; only DICOM has one.
     pub series: Option<String>,
+    /// What a DICOM segmentation of the scan refers to; absent for other formats, and for DICOM
+    /// files that lack what it takes, which is then among the warnings.
+    pub source: Option<dicom::Source>,
 }
 
 /// What a file turned out to hold.

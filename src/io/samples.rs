@@ -131,6 +131,7 @@ impl Layout {
             hu,
             warnings,
             series: None,
+            source: None,
         }
     }
 

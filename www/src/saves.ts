@@ -47,6 +47,9 @@ const LABELS = [
   [/_lungs\.nii\.gz$/, 'saveLungs'],
   [/_normnet\.nii\.gz$/, 'saveNormnet'],
   [/_infnet\.nii\.gz$/, 'saveInfnet'],
+  [/_lungs_seg\.dcm$/, 'saveLungsDicom'],
+  [/_normnet_seg\.dcm$/, 'saveNormnetDicom'],
+  [/_infnet_seg\.dcm$/, 'saveInfnetDicom'],
   [/_(normnet|infnet)_prob\.nii\.gz$/, 'saveProbability'],
   [/_infnet\.png$/, 'saveProbability'],
   [/_classes\.png$/, 'saveClasses'],
@@ -60,5 +63,6 @@ export function saveLabel(name: string): string {
 
 function mime(name: string): string {
   if (name.endsWith('.png')) return 'image/png';
+  if (name.endsWith('.dcm')) return 'application/dicom';
   return name.endsWith('.json') ? 'application/json' : 'application/gzip';
 }

@@ -10,6 +10,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: 'Die Datei sagt nicht, wie groß ihre Voxel sind; 1 mm wird angenommen. Längen und Volumen sind bedeutungslos.',
   lungs_cut: 'Die Lungen liegen nicht ganz in der Aufnahme. Die Maße gelten nur für den sichtbaren Teil.',
   empty: 'Alle Voxel haben denselben Wert: Es ist nichts zu sehen.',
+  no_segmentation: 'Den DICOM-Dateien fehlen Kennungen, auf die sich eine Segmentierung beziehen muss. Die Masken gibt es nur als NIfTI, ohne DICOM-Segmentierungen.',
 };
 
 export const de: Messages = {
@@ -95,6 +96,7 @@ export const de: Messages = {
     outlines: 'Umrisse',
     resultsTitle: 'Befunde',
     saveTitle: 'Speichern',
+    saveDicomHint: 'Die DICOM-Dateien nennen den Patienten, wie die Aufnahme.',
     detailsTitle: 'Einzelheiten',
     viewerLabel: 'Aufnahme in drei Ebenen. Pfeil auf und Pfeil ab wechseln die Schicht. Das Fragezeichen zeigt alle Tasten.',
     pictureLabel: 'Schicht mit farbig markierten Läsionen',
@@ -259,6 +261,9 @@ export const de: Messages = {
   saveLungs: 'Lungen',
   saveNormnet: 'NormNet-Läsionen',
   saveInfnet: 'Inf-Net-Läsionen',
+  saveLungsDicom: 'Lungen (DICOM)',
+  saveNormnetDicom: 'NormNet-Läsionen (DICOM)',
+  saveInfnetDicom: 'Inf-Net-Läsionen (DICOM)',
   saveProbability: 'Inf-Net-Wahrscheinlichkeit',
   saveClasses: 'Läsionsklassen',
   share: 'Anteil am Bild',

@@ -10,6 +10,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: 'El archivo no indica el tamaño de sus vóxeles; se supone 1 mm. Las longitudes y los volúmenes carecen de sentido.',
   lungs_cut: 'Los pulmones no están completos en el estudio. Las medidas solo valen para la parte visible.',
   empty: 'Todos los vóxeles tienen el mismo valor: no hay nada que ver.',
+  no_segmentation: 'A los archivos DICOM les faltan identificadores a los que una segmentación debe referirse. Las máscaras solo se ofrecen en NIfTI, sin segmentaciones DICOM.',
 };
 
 export const es: Messages = {
@@ -95,6 +96,7 @@ export const es: Messages = {
     outlines: 'Contornos',
     resultsTitle: 'Hallazgos',
     saveTitle: 'Guardar',
+    saveDicomHint: 'Los archivos DICOM nombran al paciente, como el estudio.',
     detailsTitle: 'Detalles',
     viewerLabel: 'Estudio en tres planos. Las flechas arriba y abajo cambian de corte. El signo de interrogación muestra todas las teclas.',
     pictureLabel: 'Corte con las lesiones coloreadas',
@@ -259,6 +261,9 @@ export const es: Messages = {
   saveLungs: 'Pulmones',
   saveNormnet: 'Lesiones NormNet',
   saveInfnet: 'Lesiones Inf-Net',
+  saveLungsDicom: 'Pulmones (DICOM)',
+  saveNormnetDicom: 'Lesiones NormNet (DICOM)',
+  saveInfnetDicom: 'Lesiones Inf-Net (DICOM)',
   saveProbability: 'Probabilidad Inf-Net',
   saveClasses: 'Clases de lesión',
   share: 'Parte de la imagen',

@@ -10,6 +10,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: 'Le fichier n’indique pas la taille de ses voxels ; 1 mm est supposé. Les longueurs et les volumes n’ont pas de sens.',
   lungs_cut: 'Les poumons ne sont pas entièrement dans l’examen. Les mesures ne valent que pour la partie visible.',
   empty: 'Tous les voxels ont la même valeur : il n’y a rien à voir.',
+  no_segmentation: 'Il manque aux fichiers DICOM des identifiants auxquels une segmentation doit se référer. Les masques n’existent qu’en NIfTI, sans segmentations DICOM.',
 };
 
 export const fr: Messages = {
@@ -95,6 +96,7 @@ export const fr: Messages = {
     outlines: 'Contours',
     resultsTitle: 'Résultats',
     saveTitle: 'Enregistrer',
+    saveDicomHint: 'Les fichiers DICOM nomment le patient, comme l’examen.',
     detailsTitle: 'Détails',
     viewerLabel: 'Examen dans trois plans. Les flèches haut et bas changent de coupe. Le point d’interrogation affiche toutes les touches.',
     pictureLabel: 'Coupe avec les lésions colorées',
@@ -259,6 +261,9 @@ export const fr: Messages = {
   saveLungs: 'Poumons',
   saveNormnet: 'Lésions NormNet',
   saveInfnet: 'Lésions Inf-Net',
+  saveLungsDicom: 'Poumons (DICOM)',
+  saveNormnetDicom: 'Lésions NormNet (DICOM)',
+  saveInfnetDicom: 'Lésions Inf-Net (DICOM)',
   saveProbability: 'Probabilité Inf-Net',
   saveClasses: 'Classes des lésions',
   share: 'Part de l’image',

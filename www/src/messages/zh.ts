@@ -10,6 +10,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: '文件未说明体素大小，按 1 mm 处理。长度和体积没有意义。',
   lungs_cut: '肺部未完全包含在扫描范围内。测量值仅适用于可见部分。',
   empty: '所有体素的值都相同：没有可显示的内容。',
+  no_segmentation: 'DICOM 文件缺少分割对象必须引用的标识。掩膜仅以 NIfTI 提供，不含 DICOM 分割对象。',
 };
 
 export const zh: Messages = {
@@ -95,6 +96,7 @@ export const zh: Messages = {
     outlines: '轮廓',
     resultsTitle: '结果',
     saveTitle: '保存',
+    saveDicomHint: 'DICOM 文件与扫描一样包含患者姓名。',
     detailsTitle: '详情',
     viewerLabel: '三个平面的扫描图像。上下方向键切换层面。按问号键查看所有按键。',
     pictureLabel: '病灶着色的层面',
@@ -254,6 +256,9 @@ export const zh: Messages = {
   saveLungs: '肺',
   saveNormnet: 'NormNet 病灶',
   saveInfnet: 'Inf-Net 病灶',
+  saveLungsDicom: '肺（DICOM）',
+  saveNormnetDicom: 'NormNet 病灶（DICOM）',
+  saveInfnetDicom: 'Inf-Net 病灶（DICOM）',
   saveProbability: 'Inf-Net 概率',
   saveClasses: '病灶分类',
   share: '占图像比例',
