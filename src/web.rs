@@ -8,8 +8,10 @@
 mod correction;
 
 use crate::analysis::{self, Options, OutputFile};
+use crate::infnet::slices;
 use crate::io::Limits;
 use crate::phantom::{self, PhantomConfig};
+use crate::plane::Plane;
 use crate::weights::{Entry, Manifest};
 use crate::{engine, gpu, io};
 use burn::backend::{Flex, Wgpu};
@@ -159,6 +161,22 @@ impl Engine {
         logits.map_err(thrown)
     }
 
+    /// A grey slice, row by row, as [`Engine::taps`] takes it: resized to the loaded Inf-Net's side,
+    /// and normalised.
+    pub fn network_input(
+        &self,
+        grey: &[u8],
+        width: usize,
+        height: usize,
+    ) -> Result<Vec<f32>, JsError> {
+        let side = match &self.networks {
+            Networks::Cpu(engine) => engine.side(),
+            Networks::Gpu(engine, _) => engine.side(),
+        };
+        let slice = Plane::new(grey.to_vec(), [width, height]).map_err(thrown)?;
+        Ok(slices::network_input(&slice, side.map_err(thrown)?))
+    }
+
     /// Named intermediate tensors of the loaded Inf-Net on one normalised slice
     /// `[3, side, side]`: `f2`…`f5`, `global`, `ra5`…`ra2`, `S_g`, `S_5`…`S_2`, `S_e` and others.
     pub async fn taps(&self, input: &[f32], names: Vec<String>) -> Result<Taps, JsError> {
@@ -180,6 +198,12 @@ impl Engine {
         let trouble = gpu.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.as_ref().map_or(Ok(()), |text| Err(thrown(text)))
     }
+}
+
+/// Values in HU as the grey levels that Inf-Net sees.
+#[wasm_bindgen]
+pub fn grey(hu: &[i16]) -> Vec<u8> {
+    hu.iter().copied().map(slices::grey).collect()
 }
 
 /// Intermediate tensors by name.

@@ -152,11 +152,24 @@ export type FromCase =
   /** The work can't be done and trying again would not change that. */
   | { type: 'failed'; stage: Stage; message: string };
 
+/** An axial slice, row by row: in HU, or in the grey levels that Inf-Net sees (−1117 to 285 HU are 0 to 255). */
+export type AxialSlice = { width: number; height: number } & ({ grey: Bytes } | { hu: Int16Array<ArrayBuffer> });
+
+/** An intermediate tensor of a network, row-major. */
+export interface Tap {
+  name: string;
+  /** `[1, channels, height, width]`. */
+  shape: number[];
+  values: Float32Array<ArrayBuffer>;
+}
+
 export type ToCompute =
   | { type: 'start'; module: WebAssembly.Module; device: 'gpu' | 'cpu'; maxBufferMb: number }
   /** A Blob goes by reference: the bytes of a file exist once however many Workers read it. */
   | { type: 'weights'; manifest: Bytes; file: string; blob: Blob }
-  | { type: 'compute'; index: number; work: string; input: Bytes };
+  | { type: 'compute'; index: number; work: string; input: Bytes }
+  /** The loaded Inf-Net's intermediate tensors of these names. */
+  | { type: 'taps'; id: number; slice: AxialSlice; names: string[] };
 
 export type FromCompute =
   | FromAny
@@ -166,7 +179,10 @@ export type FromCompute =
   | { type: 'loaded'; file: string }
   /** The file is not what the manifest promises. */
   | { type: 'unfit'; file: string; message: string }
-  | { type: 'tile'; tile: Tile };
+  | { type: 'tile'; tile: Tile }
+  | { type: 'taps'; id: number; taps: Tap[] }
+  /** The slice or a name is not what it should be. */
+  | { type: 'untapped'; id: number; message: string };
 
 export type NetworkName = 'normnet' | 'infnet';
 

@@ -1,5 +1,5 @@
 /** One compute Worker: its weights and the tiles in its hands. */
-import type { Bytes, DeviceInfo, FromAny, FromCompute, Tile, ToCompute } from '../protocol.ts';
+import type { AxialSlice, Bytes, DeviceInfo, FromAny, FromCompute, Tap, Tile, ToCompute } from '../protocol.ts';
 import type { Rung } from './ladder.ts';
 import { CPU_SILENCE_S, GPU_SILENCE_S, GPU_WORK_S, Peer } from './peer.ts';
 import type { Weight } from './weights.ts';
@@ -18,6 +18,8 @@ export interface MemberEvents {
   unfit(file: string, weight: Weight, message: string): void;
   tile(tile: Tile): void;
   died(cause: string): void;
+  /** What was asked for with `taps`, or why it can't be had. */
+  tapped?(id: number, answer: Tap[] | Error): void;
 }
 
 export class Member {
@@ -78,6 +80,13 @@ export class Member {
     this.watch();
   }
 
+  /** Asks for the loaded Inf-Net's intermediate tensors of these names. */
+  taps(id: number, slice: AxialSlice, names: string[]): void {
+    this.inHand += 1;
+    this.peer.post({ type: 'taps', id, slice, names });
+    this.watch();
+  }
+
   end(): void {
     this.peer.end();
   }
@@ -109,6 +118,12 @@ export class Member {
         this.inHand -= 1;
         this.watch();
         this.events.tile(message.tile);
+        return;
+      case 'taps':
+      case 'untapped':
+        this.inHand -= 1;
+        this.watch();
+        this.events.tapped?.(message.id, message.type === 'taps' ? message.taps : new Error(message.message));
         return;
     }
   }

@@ -1,7 +1,7 @@
 /** A compute Worker: an engine with its weights. It knows nothing of the scan; tiles come with all that they need. */
-import { Engine, version } from '../../pkg/pleura.js';
+import { Engine, grey, version } from '../../pkg/pleura.js';
 import { adapterFacts } from '../engine/device.ts';
-import type { DeviceInfo, FromCompute, ToCompute } from '../protocol.ts';
+import type { DeviceInfo, FromCompute, Tap, ToCompute } from '../protocol.ts';
 import { instantiate, listen, own, scope, text } from './scope.ts';
 
 let opened: Engine | undefined;
@@ -22,6 +22,9 @@ listen<ToCompute>(async (message) => {
       post({ type: 'tile', tile: [message.index, bytes] }, [bytes.buffer]);
       return;
     }
+    case 'taps':
+      await tap(message);
+      return;
   }
 });
 
@@ -61,4 +64,23 @@ async function load({ manifest, file, blob }: Extract<ToCompute, { type: 'weight
     return;
   }
   post({ type: 'loaded', file });
+}
+
+async function tap({ id, slice, names }: Extract<ToCompute, { type: 'taps' }>): Promise<void> {
+  let taps: Tap[];
+  try {
+    const input = engine().network_input('grey' in slice ? slice.grey : grey(slice.hu), slice.width, slice.height);
+    const tapped = await engine().taps(input, names);
+    const tensor = (name: string): Tap => {
+      const values = new Float32Array(tapped.values(name));
+      return { name, shape: [...tapped.shape(name)], values };
+    };
+    taps = tapped.names().map(tensor);
+    tapped.free();
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) throw error;
+    post({ type: 'untapped', id, message: text(error) });
+    return;
+  }
+  post({ type: 'taps', id, taps }, taps.map(({ values }) => values.buffer));
 }
