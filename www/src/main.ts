@@ -16,7 +16,7 @@ import { Outcome } from './outcome.ts';
 import { Overlay } from './overlay.ts';
 import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
-import type { NamedBytes, ScanInfo } from './protocol.ts';
+import type { NamedBytes, Options, ScanInfo, Tile } from './protocol.ts';
 import { classified, isEdited, networksOf, readReport } from './report.ts';
 import { scanOf, type Scan } from './scan.ts';
 import { SeriesChoice } from './series.ts';
@@ -25,6 +25,7 @@ import { demoCase, engineSettings, fromAddress, fromForm, intoForm, TEST_PIECE }
 import { Stage } from './stage.ts';
 import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress, type Text } from './status.ts';
 import { TEXT } from './strings.ts';
+import { Lesson } from './teach/entry.ts';
 import type { Plane } from './viewer.ts';
 import type { WindowName } from './windows.ts';
 
@@ -60,9 +61,15 @@ class Page {
     (uid) => this.choose(uid),
     () => this.cancel(),
   );
+  private readonly lesson = new Lesson(
+    () => ({ weights: this.client.weights, settings: this.setup().settings, ready: this.ready }),
+    this.asked.demo ?? demoCase(0),
+  );
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
   private progress: Progress | undefined;
+  /** What the last analysis was asked for. */
+  private analysed: Options | undefined;
   private started = 0;
   private cachedWeights = false;
   /** Counts what is opened: what is still read of something earlier comes too late. */
@@ -89,7 +96,8 @@ class Page {
     startPaper(() => this.stage.viewer);
     setInterval(() => this.tick(), TICK_MS);
     this.stage.preload();
-    if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
+    if (this.lesson.follow()) this.client.warmUp();
+    else if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
     else this.client.warmUp();
   }
 
@@ -110,7 +118,7 @@ class Page {
       dab: () => this.brush.dab(),
       undo: () => this.undo(),
     };
-    startKeys(actions, () => this.stage.showsVolume);
+    startKeys(actions, () => this.stage.showsVolume && !this.lesson.isOpen);
   }
 
   private async openFiles(opened: Opened): Promise<void> {
@@ -173,6 +181,7 @@ class Page {
   }
 
   private clearResults(): void {
+    this.lesson.withdraw();
     this.brush.withdraw();
     this.correcting.clear();
     this.outcome.clear();
@@ -183,6 +192,7 @@ class Page {
     if (this.scan === undefined) return;
     this.clearResults();
     const { options, settings } = this.setup();
+    this.analysed = options;
     this.client.configure(settings);
     this.started = performance.now();
     this.progress = new Progress(0);
@@ -269,7 +279,7 @@ class Page {
         this.progress?.finishing(now);
         return;
       case 'result':
-        void this.finished(event.report, event.files);
+        void this.finished(event.report, event.files, event.tiles);
         return;
       case 'died':
         this.died(event);
@@ -291,7 +301,7 @@ class Page {
     this.outcome.setWarnings(info.warnings);
   }
 
-  private async finished(json: string, files: NamedBytes[]): Promise<void> {
+  private async finished(json: string, files: NamedBytes[], tiles: Tile[]): Promise<void> {
     const seconds = this.now();
     this.stopProgress();
     showDone(() => TEXT.finished(duration(seconds)));
@@ -305,8 +315,18 @@ class Page {
       this.outcome.setAreas(await this.overlay.showPicture(classes));
       return;
     }
-    if (this.scan !== undefined) this.correcting.begin({ series: undefined, ...this.scan, made: files });
+    if (this.scan !== undefined) {
+      this.correcting.begin({ series: undefined, ...this.scan, made: files });
+      this.teach(this.scan, files, tiles);
+    }
     await this.present(json, files);
+  }
+
+  /** Offers to show how the masks came about. */
+  private teach({ name, files, series }: Scan, made: NamedBytes[], tiles: Tile[]): void {
+    const lungs = made.find((file) => file.name.endsWith('_lungs.nii.gz'));
+    if (lungs === undefined || this.analysed === undefined) return;
+    this.lesson.offer({ kind: 'scan', name, files, series, options: this.analysed, lungs: lungs.bytes, tiles });
   }
 
   /** Shows a result of the scan, in the place of the one before if there is one. */

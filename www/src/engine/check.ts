@@ -6,7 +6,8 @@ import type { Bytes, Demo, DeviceInfo, EngineSettings, FromAny, FromCase, Job, O
 import { CaseWorker } from './case-worker.ts';
 import { compare, type Agreement, type Network } from './compare.ts';
 import { probe, type Probe } from './device.ts';
-import { Member, type Stock } from './member.ts';
+import { Hand } from './hand.ts';
+import type { Stock } from './member.ts';
 import { engineModule } from './module.ts';
 import type { Weights } from './weights.ts';
 
@@ -127,42 +128,17 @@ export class Check {
   }
 
   /** A Worker with all weights. */
-  private hire(device: 'gpu' | 'cpu', module: WebAssembly.Module, stock: Stock): Promise<Hired> {
-    return new Promise((resolve, reject) => {
-      this.onEnd(reject);
-      let info: DeviceInfo | undefined;
-      let answer: (bytes: Bytes) => void = () => undefined;
-      /** Of what is under way: first the start, then a tile. */
-      let give: (error: Error) => void = reject;
-      const fail = (cause: string): void => give(new Error(cause));
-      const member: Member = new Member({ device, maxBufferMb: this.settings.maxBufferMb, workers: 1 }, module, {
-        ready: (_version, opened) => {
-          info = opened;
-          member.equip(stock);
-        },
-        refused: fail,
-        unfit: (_file, _weight, message) => fail(message),
-        died: fail,
-        tile: ([, bytes]) => answer(bytes),
-        loaded: () => {
-          if (info === undefined || !member.isFit(stock)) return;
-          resolve({ info, compute });
-        },
-      });
-      this.ends.push(() => member.end());
-
-      const compute = async ({ work, input }: Tile): Promise<{ bytes: Bytes; seconds: number }> => {
-        const begun = performance.now();
-        const bytes = await new Promise<Bytes>((done, failed) => {
-          answer = done;
-          give = failed;
-          this.onEnd(failed);
-          // The other device wants the input, too.
-          member.compute(0, work, input.slice());
-        });
-        return { bytes, seconds: (performance.now() - begun) / 1000 };
-      };
-    });
+  private async hire(device: 'gpu' | 'cpu', module: WebAssembly.Module, stock: Stock): Promise<Hired> {
+    const hand = new Hand({ device, maxBufferMb: this.settings.maxBufferMb, module, stock });
+    this.ends.push(() => hand.end());
+    const info = await hand.ready;
+    const compute = async ({ work, input }: Tile): Promise<{ bytes: Bytes; seconds: number }> => {
+      const begun = performance.now();
+      // The other device wants the input, too.
+      const bytes = await hand.compute(work, input.slice());
+      return { bytes, seconds: (performance.now() - begun) / 1000 };
+    };
+    return { info, compute };
   }
 
   private onEnd(reject: (error: Error) => void): void {

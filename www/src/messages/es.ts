@@ -23,6 +23,7 @@ export const es: Messages = {
     open: 'Abrir archivo',
     openFolder: 'Abrir carpeta',
     demo: 'Caso de ejemplo',
+    teach: 'Cómo funciona',
     demoHint: 'El ejemplo es un fantoma de tórax generado aquí mismo, con lesiones cuya posición se conoce.',
     truthHint: 'Una máscara NIfTI de las lesiones verdaderas, junto al estudio o en su carpeta, se compara con lo encontrado.',
     dropAnywhere: 'Suelte para abrir',
