@@ -741,7 +741,8 @@ impl Lesson {
         let dome = self
             .dome
             .get_or_insert_with(|| lungs::diaphragm(&at.scan.hu, at.lungs));
-        for (v, dome) in mask.iter_mut().zip(&dome[k * mask.len()..]) {
+        let first = k * mask.len();
+        for (v, dome) in mask.iter_mut().zip(&dome[first..]) {
             *v *= 1 - dome;
         }
     }

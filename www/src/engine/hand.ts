@@ -52,6 +52,11 @@ export class Hand {
     });
   }
 
+  /** Whether it can be asked for more. */
+  get alive(): boolean {
+    return this.broken === undefined;
+  }
+
   /** Runs a tile; the input's buffer is given away. */
   compute(work: string, input: Bytes): Promise<Bytes> {
     return this.ask<Bytes>(() => this.member.compute(0, work, input));

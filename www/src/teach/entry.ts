@@ -2,8 +2,10 @@
 import { byId } from '../dom.ts';
 import type { Demo } from '../protocol.ts';
 import type { Context, Source } from './session.ts';
-import { parse, STEPS, type State } from './state.ts';
+import { format, parse, STEPS, type State } from './state.ts';
 import type { View } from './view.ts';
+
+const FIRST: State = { step: STEPS[0], slice: undefined, settings: {} };
 
 type Scan = Extract<Source, { kind: 'scan' }>;
 
@@ -13,6 +15,8 @@ export class Lesson {
   /** Where it was left. */
   private last: State | undefined;
   private opening = false;
+  /** What had the focus before. */
+  private from: Element | null = null;
 
   constructor(
     private readonly context: () => Context,
@@ -20,7 +24,11 @@ export class Lesson {
     private readonly demo: Demo,
   ) {
     for (const button of document.querySelectorAll('[data-action="teach"]')) {
-      button.addEventListener('click', () => void this.open());
+      button.addEventListener('click', () => {
+        // The way back leads out of the lesson again.
+        history.pushState(null, '', format(this.last ?? FIRST));
+        void this.open();
+      });
     }
     window.addEventListener('hashchange', () => this.follow());
   }
@@ -43,21 +51,21 @@ export class Lesson {
     byId('teach-scan').hidden = false;
   }
 
-  /** There is no analysed scan any more. */
+  /** There is no analysed scan any more, because another one was opened. */
   withdraw(): void {
+    this.leave();
     this.scan = undefined;
     byId('teach-scan').hidden = true;
   }
 
-  private async open(state = this.last): Promise<void> {
+  private async open(state = this.last ?? FIRST): Promise<void> {
     if (this.isOpen) return;
     this.opening = true;
-    const from = document.activeElement;
+    this.from = document.activeElement;
     try {
       const { View } = await import('./view.ts');
       const source: Source = this.scan ?? { kind: 'demo', demo: this.demo };
-      const start: State = state ?? { step: STEPS[0], slice: undefined, settings: {} };
-      const view = new View(source, this.context(), start, () => this.leave(from));
+      const view = new View(source, this.context(), state, () => this.leave());
       this.view = view;
       document.body.dataset['teach'] = '';
       document.querySelector('main')?.after(view.element);
@@ -67,13 +75,13 @@ export class Lesson {
     }
   }
 
-  private leave(to: Element | null): void {
+  private leave(): void {
     if (this.view === undefined) return;
     this.last = this.view.at;
     this.view.end();
     this.view = undefined;
     delete document.body.dataset['teach'];
     history.replaceState(null, '', `${location.pathname}${location.search}`);
-    if (to instanceof HTMLElement) to.focus();
+    if (this.from instanceof HTMLElement) this.from.focus();
   }
 }

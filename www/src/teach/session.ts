@@ -68,6 +68,8 @@ export class Session {
   private readonly tiles = new Map<number, Bytes>();
   private readonly hands = new Map<string, Promise<Hand>>();
   private readonly running: Hand[] = [];
+  /** A Worker has died: the next one computes on the CPU. */
+  private unlucky = false;
   private readonly tapped = new Map<string, Promise<Tensors>>();
   private readonly merged = new Map<number, Promise<void>>();
   private slabs: Promise<void> | undefined;
@@ -222,15 +224,19 @@ export class Session {
     return new Map(taps.map((tap) => [tap.name, tap]));
   }
 
-  /** A Worker with these weights; the second time the same. */
-  private hire(name: string, files: string[]): Promise<Hand> {
-    let hand = this.hands.get(name);
-    if (hand === undefined) {
-      hand = this.start(files);
-      hand.catch(() => this.hands.delete(name));
-      this.hands.set(name, hand);
-    }
-    return hand;
+  /** A Worker with these weights; the second time the same, unless that has died. */
+  private async hire(name: string, files: string[]): Promise<Hand> {
+    const known = this.hands.get(name);
+    const hand = await known;
+    if (hand?.alive === true) return hand;
+    if (hand !== undefined) this.unlucky = true;
+    // Somebody else may have seen the same.
+    const other = this.hands.get(name);
+    if (other !== undefined && other !== known) return other;
+    const started = this.start(files);
+    started.catch(() => this.hands.delete(name));
+    this.hands.set(name, started);
+    return started;
   }
 
   private async start(files: string[]): Promise<Hand> {
@@ -267,7 +273,7 @@ export class Session {
         throw error;
       }
     };
-    if (found.device === 'cpu') return open('cpu');
+    if (found.device === 'cpu' || this.unlucky) return open('cpu');
     return open('gpu').catch(() => open('cpu'));
   }
 

@@ -20,7 +20,7 @@ const PATIENCE_MS = 300;
 const PARTS: Record<Part, string> = { normnet: 'NormNet', infnet: 'Inf-Net' };
 
 export class View {
-  readonly element = make('section', { class: 'teach', id: 'teach', 'aria-labelledby': 'teach-title' });
+  readonly element = make('section', { class: 'teach', id: 'teach', role: 'main', 'aria-labelledby': 'teach-title' });
   private readonly session: Session;
   private outline: LessonOutline | undefined;
   private controls: ControlsView | undefined;
@@ -32,6 +32,7 @@ export class View {
   private readonly print = make('button', { type: 'button', class: 'small', id: 'teach-print' });
   private readonly list = make('nav', { class: 'teach-list' });
   private readonly select = make('select', { class: 'teach-select' });
+  private readonly card = make('article', { class: 'card teach-step' });
   private readonly heading = make('h3', { class: 'teach-heading', 'aria-live': 'polite' });
   private readonly text = make('div', { class: 'teach-text', lang: 'en' });
   private readonly english = make('p', { class: 'quiet teach-english' });
@@ -100,9 +101,9 @@ export class View {
       this.grid,
       this.said,
     ]);
-    const step = make('article', { class: 'card teach-step' }, [words, pictures]);
+    this.card.append(words, pictures);
     const ways = make('div', { class: 'teach-ways' }, [this.previous, this.place, this.next]);
-    element.append(top, this.list, this.select, step, ways, this.keys);
+    element.append(top, this.list, this.select, this.card, ways, this.keys);
     this.problem.hidden = true;
     this.bar.hidden = true;
     this.sliceBox.hidden = true;
@@ -121,7 +122,10 @@ export class View {
     on(this.slice, 'input', () => this.set({ ...this.state, slice: Number(this.slice.value) - 1 }));
     on(window, 'hashchange', () => this.follow());
     on(window, 'keydown', (event) => this.key(event as KeyboardEvent), true);
+    let width = 0;
     const observer = new ResizeObserver(() => {
+      if (this.grid.clientWidth === width) return;
+      width = this.grid.clientWidth;
       for (const figure of this.figures) figure.redraw();
     });
     observer.observe(this.grid);
@@ -158,7 +162,14 @@ export class View {
     const slice = state.slice ?? this.state.slice;
     this.state = { ...state, slice: this.inLungs(slice) };
     this.showStep();
+    this.toTop();
     void this.render();
+  }
+
+  /** A step is read from its beginning. */
+  private toTop(): void {
+    this.card.scrollTop = 0;
+    if (this.card.getBoundingClientRect().top < 0) this.card.scrollIntoView();
   }
 
   private inLungs(slice: number | undefined): number | undefined {
@@ -172,6 +183,7 @@ export class View {
     this.state = state;
     this.keepInAddress(true);
     this.showStep();
+    this.toTop();
     void this.render();
   }
 
@@ -255,7 +267,8 @@ export class View {
   }
 
   private async renderOnce(outline: LessonOutline): Promise<void> {
-    const { step, slice, settings } = this.state;
+    const { state } = this;
+    const { step, slice, settings } = state;
     if (slice === undefined) return;
     if (step !== this.shownStep) {
       this.grid.replaceChildren();
@@ -265,20 +278,20 @@ export class View {
     try {
       const shown = await STEP[step].show({ session: this.session, outline, k: slice, settings });
       if (this.ended || step !== this.state.step) return;
-      this.present(step, shown);
+      this.present(state, shown);
     } catch (error) {
       if (step === this.state.step) this.fail(error);
     }
   }
 
-  private present(step: StepId, { figures, said }: Shown): void {
+  private present(state: State, { figures, said }: Shown): void {
     this.problem.hidden = true;
     if (this.figures.length !== figures.length) {
       this.figures = figures.map(() => new FigureView());
       this.grid.replaceChildren(...this.figures.map(({ element }) => element));
     }
-    this.shownStep = step;
-    this.element.dataset['shown'] = format(this.state);
+    this.shownStep = state.step;
+    this.element.dataset['shown'] = format(state);
     for (const [n, figure] of figures.entries()) this.figures[n]?.show(figure);
     this.said.replaceChildren(...said.map((line) => make('li', {}, [line])));
   }
@@ -297,7 +310,7 @@ export class View {
   }
 
   private waits(wait: Wait | undefined): void {
-    const shown = this.wait !== undefined && this.waiting.textContent !== '';
+    const shown = this.waiting.textContent !== '';
     this.wait = wait;
     if (wait !== undefined && (shown || this.outline === undefined)) this.showWait(wait);
   }
@@ -381,13 +394,12 @@ export class View {
     const parts: Part[] = ['normnet', 'infnet'];
     const of = (part: Part): StepId[] => STEPS.filter((step) => partOf(step) === part);
     const link = (step: StepId): Node => {
-      const title = words().titles[step];
-      return make('li', {}, [make('a', { href: format({ ...this.state, step }), 'data-step': step }, [title])]);
+      const address = format({ ...this.state, step });
+      return make('li', {}, [make('a', { href: address, 'data-step': step }, [titled(step)])]);
     };
     this.list.replaceChildren(
       ...parts.flatMap((part) => {
-        const start = STEPS.indexOf(of(part)[0] ?? STEPS[0]) + 1;
-        return [make('h3', {}, [PARTS[part]]), make('ol', { start: String(start) }, of(part).map(link))];
+        return [make('h3', {}, [PARTS[part]]), make('ol', {}, of(part).map(link))];
       }),
     );
     this.select.replaceChildren(
@@ -395,10 +407,15 @@ export class View {
         make(
           'optgroup',
           { label: PARTS[part] },
-          of(part).map((step) => make('option', { value: step }, [`${whole(STEPS.indexOf(step) + 1)}. ${words().titles[step]}`])),
+          of(part).map((step) => make('option', { value: step }, [titled(step)])),
         ),
       ),
     );
     this.select.value = this.state.step;
   }
+}
+
+/** A step's number and title. */
+function titled(step: StepId): string {
+  return `${whole(STEPS.indexOf(step) + 1)}. ${words().titles[step]}`;
 }
