@@ -304,6 +304,8 @@ struct InfnetWork {
     first: usize,
     side: usize,
     threshold: u8,
+    /// What the logits are divided by.
+    temperature: f64,
     /// Probability × 255 and class of every slice's crop; of the whole image.
     probability: Vec<u8>,
     classes: Vec<u8>,
@@ -315,8 +317,12 @@ impl InfnetWork {
     fn mask(&self) -> Vec<u8> {
         let values = self.probability.iter().zip(&self.classes);
         values
-            .map(|(&p, &c)| if p >= self.threshold { c } else { 0 })
+            .map(|(&p, &c)| Self::label(p, c, self.threshold))
             .collect()
+    }
+
+    fn label(probability: u8, class: u8, threshold: u8) -> u8 {
+        if probability >= threshold { class } else { 0 }
     }
 
     /// A volume on the scan's grid with the crops' values, 0 elsewhere.
@@ -713,6 +719,7 @@ impl Analysis {
             first,
             side,
             threshold: (threshold * 255.0).round() as u8,
+            temperature: entry.temperature,
             probability: vec![0; voxels],
             classes: vec![0; voxels],
             classified: !of(needs, Network::Classes).is_empty(),
@@ -1216,5 +1223,6 @@ pub fn seconds() -> f64 {
     }
 }
 
+pub mod lesson;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,9 @@
 //! settles then.
 
 mod correction;
+mod lesson;
 
+use crate::analysis::lesson::Lesson;
 use crate::analysis::{self, Options, OutputFile};
 use crate::infnet::slices;
 use crate::io::Limits;
@@ -317,6 +319,7 @@ fn files(
 #[wasm_bindgen]
 pub struct Analysis {
     inner: Option<analysis::Analysis>,
+    lesson: Lesson,
 }
 
 #[wasm_bindgen]
@@ -327,6 +330,7 @@ impl Analysis {
         let opened = analysis::Analysis::open(name, bytes, options, &Limits::default());
         Ok(Analysis {
             inner: Some(opened.map_err(thrown)?),
+            lesson: Lesson::default(),
         })
     }
 
@@ -346,6 +350,7 @@ impl Analysis {
         let opened = analysis::Analysis::open_files(name, &files, series, options, &limits);
         Ok(Analysis {
             inner: Some(opened.map_err(thrown)?),
+            lesson: Lesson::default(),
         })
     }
 

@@ -14,6 +14,7 @@ mod golden;
 #[cfg(feature = "train")]
 mod gradients;
 mod kernels;
+mod lesson;
 mod lungs;
 mod mutations;
 mod norms;

@@ -16,7 +16,7 @@ import { Outcome } from './outcome.ts';
 import { Overlay } from './overlay.ts';
 import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
-import type { NamedBytes, ScanInfo } from './protocol.ts';
+import type { NamedBytes, Options, ScanInfo, Tile } from './protocol.ts';
 import { Replay } from './replay.ts';
 import { classified, isEdited, networksOf, readReport } from './report.ts';
 import { scanOf, type Scan } from './scan.ts';
@@ -26,6 +26,7 @@ import { demoCase, engineSettings, fromAddress, fromForm, intoForm, TEST_PIECE }
 import { Stage } from './stage.ts';
 import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress, type Text } from './status.ts';
 import { TEXT } from './strings.ts';
+import { Lesson } from './teach/entry.ts';
 import type { Plane } from './viewer.ts';
 import type { WindowName } from './windows.ts';
 
@@ -66,9 +67,15 @@ class Page {
     again: () => this.again(),
     stop: () => this.stop(),
   });
+  private readonly lesson = new Lesson(
+    () => ({ weights: this.client.weights, settings: this.setup().settings, ready: this.ready }),
+    this.asked.demo ?? demoCase(0),
+  );
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
   private progress: Progress | undefined;
+  /** What the last analysis was asked for. */
+  private analysed: Options | undefined;
   private started = 0;
   private cachedWeights = false;
   /** Counts what is opened: what is still read of something earlier comes too late. */
@@ -96,7 +103,8 @@ class Page {
     startPaper(() => this.stage.viewer);
     setInterval(() => this.tick(), TICK_MS);
     this.stage.preload();
-    if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
+    if (this.lesson.follow()) this.client.warmUp();
+    else if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
     else this.client.warmUp();
   }
 
@@ -117,7 +125,7 @@ class Page {
       dab: () => this.brush.dab(),
       undo: () => this.undo(),
     };
-    startKeys(actions, () => this.stage.showsVolume);
+    startKeys(actions, () => this.stage.showsVolume && !this.lesson.isOpen);
   }
 
   private async openFiles(opened: Opened): Promise<void> {
@@ -182,6 +190,7 @@ class Page {
   }
 
   private clearResults(): void {
+    this.lesson.withdraw();
     this.brush.withdraw();
     this.correcting.clear();
     this.outcome.clear();
@@ -193,6 +202,7 @@ class Page {
     this.clearResults();
     const { options: asked, settings } = this.setup();
     const options = this.replay.options(asked);
+    this.analysed = options;
     this.client.configure(settings);
     this.started = performance.now();
     this.progress = new Progress(0);
@@ -269,7 +279,7 @@ class Page {
         this.cachedWeights = event.cached;
         return;
       case 'result':
-        void this.finished(event.report, event.files);
+        void this.finished(event.report, event.files, event.tiles);
         return;
       case 'died':
         this.died(event);
@@ -295,7 +305,7 @@ class Page {
     void this.replay.check(info, this.client.weights.manifest());
   }
 
-  private async finished(json: string, files: NamedBytes[]): Promise<void> {
+  private async finished(json: string, files: NamedBytes[], tiles: Tile[]): Promise<void> {
     const seconds = this.now();
     this.stopProgress();
     showDone(() => TEXT.finished(duration(seconds)));
@@ -310,8 +320,18 @@ class Page {
       this.outcome.setAreas(await this.overlay.showPicture(classes));
       return;
     }
-    if (this.scan !== undefined) this.correcting.begin({ series: undefined, ...this.scan, made: files });
+    if (this.scan !== undefined) {
+      this.correcting.begin({ series: undefined, ...this.scan, made: files });
+      this.teach(this.scan, files, tiles);
+    }
     await this.present(json, files);
+  }
+
+  /** Offers to show how the masks came about. */
+  private teach({ name, files, series }: Scan, made: NamedBytes[], tiles: Tile[]): void {
+    const lungs = made.find((file) => file.name.endsWith('_lungs.nii.gz'));
+    if (lungs === undefined || this.analysed === undefined) return;
+    this.lesson.offer({ kind: 'scan', name, files, series, options: this.analysed, lungs: lungs.bytes, tiles });
   }
 
   /** Shows a result of the scan, in the place of the one before if there is one. */

@@ -24,6 +24,7 @@ export const de: Messages = {
     open: 'Datei öffnen',
     openFolder: 'Ordner öffnen',
     demo: 'Beispielfall',
+    teach: 'So funktioniert es',
     demoHint: 'Das Beispiel ist ein hier erzeugtes Thoraxphantom mit Läsionen, deren Ort bekannt ist.',
     truthHint: 'Eine NIfTI-Maske der wahren Läsionen, neben der Aufnahme oder in ihrem Ordner, wird mit dem Gefundenen verglichen.',
     replayHint: 'Ein Laufprotokoll (…_run.json) neben der Aufnahme wiederholt jene Auswertung und sagt, ob die Masken gleich sind.',

@@ -14,6 +14,7 @@ export const en = {
     open: 'Open file',
     openFolder: 'Open folder',
     demo: 'Demo case',
+    teach: 'Learn how it works',
     demoHint: 'The demo is a chest phantom made on the spot, with lesions whose place is known.',
     truthHint: 'A NIfTI mask of the true lesions, beside the scan or in its folder, is compared with what was found.',
     replayHint: 'A run manifest (…_run.json) beside the scan does that analysis again, and says whether the masks are the same.',

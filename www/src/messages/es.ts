@@ -24,6 +24,7 @@ export const es: Messages = {
     open: 'Abrir archivo',
     openFolder: 'Abrir carpeta',
     demo: 'Caso de ejemplo',
+    teach: 'Cómo funciona',
     demoHint: 'El ejemplo es un fantoma de tórax generado aquí mismo, con lesiones cuya posición se conoce.',
     truthHint: 'Una máscara NIfTI de las lesiones verdaderas, junto al estudio o en su carpeta, se compara con lo encontrado.',
     replayHint: 'Un registro de ejecución (…_run.json) junto al estudio repite ese análisis y dice si las máscaras son las mismas.',

@@ -24,6 +24,7 @@ export const fr: Messages = {
     open: 'Ouvrir un fichier',
     openFolder: 'Ouvrir un dossier',
     demo: 'Cas d’exemple',
+    teach: 'Comment ça marche',
     demoHint: 'L’exemple est un fantôme thoracique généré sur place, avec des lésions dont la position est connue.',
     truthHint: 'Un masque NIfTI des vraies lésions, à côté de l’examen ou dans son dossier, est comparé à ce qui a été trouvé.',
     replayHint: 'Un journal d’exécution (…_run.json) à côté de l’examen refait cette analyse et dit si les masques sont les mêmes.',

@@ -24,6 +24,7 @@ export const zh: Messages = {
     open: '打开文件',
     openFolder: '打开文件夹',
     demo: '示例病例',
+    teach: '了解工作原理',
     demoHint: '示例是现场生成的胸部体模，其中病灶的位置是已知的。',
     truthHint: '将真实病灶的 NIfTI 掩膜与扫描一起拖入，或放在其文件夹中，即可与检出结果比较。',
     replayHint: '将运行记录（…_run.json）与扫描一起打开，可重做该次分析，并说明掩膜是否相同。',
