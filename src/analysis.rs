@@ -16,7 +16,7 @@ use crate::lungs::{self, LungError};
 use crate::normnet::frame::{Frame, FrameConfig, FrameError};
 use crate::normnet::post::{self, PostConfig};
 use crate::plane::{Plane, PlaneError};
-use crate::volume::{Reorientation, Volume, VolumeError};
+use crate::volume::{Affine, Reorientation, Volume, VolumeError};
 use crate::weights::{Entry, Manifest, Network, Precision, WeightsError};
 use burn::backend::Flex;
 use image::GrayImage;
@@ -246,6 +246,9 @@ pub struct OutputFile {
     pub bytes: Vec<u8>,
 }
 
+/// Gets a mask by name, on the scan's own grid.
+pub type EachMask<'a> = dyn FnMut(&'static str, Volume<u8>) -> Result<(), AnalysisError> + 'a;
+
 /// What an analysis gives.
 pub struct Outcome {
     /// The measures; none for a 2D image, which has no ml and no lungs.
@@ -346,7 +349,7 @@ impl Analysis {
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
         let input = io::open(name, bytes, limits)?;
-        Ok(Self::of(name, input, options))
+        Ok(Self::new(name, input, options))
     }
 
     /// Reads the files of a folder: a DICOM series, or the one scan or image among them. `name` is
@@ -362,10 +365,26 @@ impl Analysis {
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
         let input = io::open_files(name, files, series, limits)?;
-        Ok(Self::of(name, input, options))
+        Ok(Self::new(name, input, options))
     }
 
-    fn of(name: &str, input: Input, options: Options) -> Self {
+    /// Reads a file, or the files of a folder as [`open_files`](Self::open_files) does.
+    ///
+    /// # Errors
+    /// If there is no scan or image that can be analysed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_path(
+        path: &std::path::Path,
+        series: Option<&str>,
+        options: Options,
+        limits: &Limits,
+    ) -> Result<Self, AnalysisError> {
+        let files = io::path::files(path, limits)?;
+        Self::open_files(&io::path::name(path), &files, series, options, limits)
+    }
+
+    /// Takes what is read already. `name` gives the case its name, as a file's would.
+    pub fn new(name: &str, input: Input, options: Options) -> Self {
         let (subject, warnings) = match input {
             Input::Volume(scan) => {
                 let (hu, way_back) = scan.hu.into_lps();
@@ -423,6 +442,14 @@ impl Analysis {
     pub fn spacing(&self) -> Option<[f64; 3]> {
         match &self.subject {
             Subject::Volume(scan) => Some(scan.way_back.affine().spacing()),
+            Subject::Image(_) => None,
+        }
+    }
+
+    /// Affine of the file's own axes; an image has none.
+    pub fn affine(&self) -> Option<Affine> {
+        match &self.subject {
+            Subject::Volume(scan) => Some(scan.way_back.affine()),
             Subject::Image(_) => None,
         }
     }
@@ -823,35 +850,67 @@ impl Analysis {
         });
     }
 
-    /// Makes masks and report out of the merged tiles. `device` is named in the report.
+    /// Makes masks and report out of the merged tiles, as files. `device` is named in the report.
     ///
     /// # Errors
     /// If the masks do not fit the scan, which they do after [`Analysis::prepare`].
     pub fn finish(self, device: &str) -> Result<Outcome, AnalysisError> {
-        let begun = seconds();
-        match &self.subject {
-            Subject::Image(image) => {
-                let Some(work) = &self.infnet else {
-                    return Err(order(&self.file, "the image has not been planned"));
-                };
-                let (probability, classes) = (work.probability.clone(), work.mask());
-                let png = |suffix: &str, data: Vec<u8>| {
-                    let name = format!("{}_{suffix}.png", self.case);
-                    let picture = GrayImage::from_raw(image.width(), image.height(), data)
-                        .ok_or_else(|| order(&self.file, "the result is not the image's size"))?;
-                    let bytes = io::image::write_png(&name, &picture)?;
-                    Ok::<_, AnalysisError>(OutputFile { name, bytes })
-                };
-                Ok(Outcome {
-                    findings: None,
-                    files: vec![png("infnet", probability)?, png("classes", classes)?],
-                })
-            }
-            Subject::Volume(_) => self.finish_volume(device, begun),
+        let (case, file, image) = (self.case.clone(), self.file.clone(), self.is_image());
+        let mut files = Vec::new();
+        let findings = self.finish_with(device, &mut |mask, volume| {
+            let ending = if image { "png" } else { "nii.gz" };
+            let name = format!("{case}_{mask}.{ending}");
+            let bytes = encode(&name, volume, image)?;
+            files.push(OutputFile { name, bytes });
+            Ok(())
+        })?;
+        if let Some(findings) = &findings {
+            files.push(OutputFile {
+                name: format!("{case}_report.json"),
+                bytes: findings.to_json().map_err(|e| grid(&file, e))?.into_bytes(),
+            });
         }
+        Ok(Outcome { findings, files })
     }
 
-    fn finish_volume(mut self, device: &str, begun: f64) -> Result<Outcome, AnalysisError> {
+    /// Makes masks and report out of the merged tiles. `each` gets the masks one after the other,
+    /// on the scan's own grid, by the names that their files have: `lungs`, `normnet`,
+    /// `normnet_prob`, `infnet`, `infnet_prob`; `infnet` (a probability) and `classes` of an image,
+    /// which has one slice and no report.
+    ///
+    /// # Errors
+    /// If the masks do not fit the scan, which they do after [`Analysis::prepare`]; what `each` says.
+    pub fn finish_with(
+        self,
+        device: &str,
+        each: &mut EachMask,
+    ) -> Result<Option<Findings>, AnalysisError> {
+        let begun = seconds();
+        let Subject::Image(image) = &self.subject else {
+            return self.finish_volume(device, begun, each).map(Some);
+        };
+        let Some(work) = &self.infnet else {
+            return Err(order(&self.file, "the image has not been planned"));
+        };
+        let dims = [image.width() as usize, image.height() as usize, 1];
+        let masks = [
+            ("infnet", work.probability.clone()),
+            ("classes", work.mask()),
+        ];
+        for (name, data) in masks {
+            // A picture has no place in the world.
+            let mask = Volume::new(data, dims, Affine::from_spacing([1.0; 3]));
+            each(name, mask.map_err(|e| grid(&self.file, e))?)?;
+        }
+        Ok(None)
+    }
+
+    fn finish_volume(
+        mut self,
+        device: &str,
+        begun: f64,
+        each: &mut EachMask,
+    ) -> Result<Findings, AnalysisError> {
         let file = self.file.clone();
         let infection = self.infnet.take();
         let Subject::Volume(scan) = &mut self.subject else {
@@ -914,43 +973,44 @@ impl Analysis {
             .map_err(|e: FindingsError| grid(&file, e))?;
         let way_back = scan.way_back;
         drop(scan);
-        let mut files = Vec::new();
-        let mut write = |suffix: &str, mask: Volume<u8>| {
+        let mut give = |name: &'static str, mask: Volume<u8>| {
             let restored = way_back
                 .restore(&mask)
                 .map_err(|e: VolumeError| grid(&file, e))?;
             drop(mask);
-            files.push(OutputFile {
-                name: format!("{}_{suffix}.nii.gz", self.case),
-                bytes: io::nifti::write_labels(&restored, true),
-            });
-            Ok::<_, AnalysisError>(())
+            each(name, restored)
         };
         if let Some(mask) = normnet {
-            write("normnet", mask)?;
+            give("normnet", mask)?;
         }
         if let Some(doubt) = doubt {
-            write("normnet_prob", doubt)?;
+            give("normnet_prob", doubt)?;
         }
         if let Some(mask) = infnet {
-            write("infnet", mask)?;
+            give("infnet", mask)?;
         }
         if let Some(work) = infection {
             let probability = work.spread(&work.probability, &lungs);
             drop(work);
-            write("infnet_prob", probability.map_err(|e| grid(&file, e))?)?;
+            give("infnet_prob", probability.map_err(|e| grid(&file, e))?)?;
         }
-        write("lungs", lungs)?;
-        let report = findings.to_json().map_err(|e| grid(&file, e))?;
-        files.push(OutputFile {
-            name: format!("{}_report.json", self.case),
-            bytes: report.into_bytes(),
-        });
-        Ok(Outcome {
-            findings: Some(findings),
-            files,
-        })
+        give("lungs", lungs)?;
+        Ok(findings)
     }
+}
+
+/// A mask as the file that it is saved in: NIfTI, or PNG for an image.
+///
+/// # Errors
+/// If it has no voxels.
+pub fn encode(name: &str, mask: Volume<u8>, image: bool) -> Result<Vec<u8>, AnalysisError> {
+    if !image {
+        return Ok(io::nifti::write_labels(&mask, true));
+    }
+    let [width, height, _] = mask.dims.map(|side| side as u32);
+    let picture = GrayImage::from_raw(width, height, mask.data)
+        .ok_or_else(|| order(name, "the result is not the image's size"))?;
+    Ok(io::image::write_png(name, &picture)?)
 }
 
 /// Whether two volumes of the same dims have their corners within half a voxel.

@@ -39,6 +39,9 @@ pub mod weights;
 #[cfg(feature = "wgpu")]
 pub mod gpu;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod runner;
+
 #[cfg(feature = "train")]
 pub mod training;
 

@@ -1,16 +1,9 @@
-//! A scan from a path: a file, or a folder with the files of a DICOM series.
+//! A scan from a path, with the other series of its folder told on standard error.
 
 use crate::analysis::{Analysis, Options};
-use crate::io::{self, File, Limits};
-use std::borrow::Cow;
+use crate::io::{self, Limits};
 use std::error::Error;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-/// Folders inside folders are searched this deep: exports have patient, study and series.
-const MAX_DEPTH: usize = 8;
-/// Most files of a folder.
-const MAX_FILES: usize = 20_000;
+use std::path::Path;
 
 /// Reads a file, or all files of a folder, and opens what is in them. A choice among several
 /// series is told on standard error.
@@ -20,8 +13,8 @@ pub fn open(
     options: Options,
     limits: &Limits,
 ) -> Result<Analysis, Box<dyn Error>> {
-    let name = name(path);
-    let files = read(path, &name, limits)?;
+    let name = io::path::name(path);
+    let files = io::path::files(path, limits)?;
     let analysis = Analysis::open_files(&name, &files, series, options, limits)?;
     if analysis.warnings().iter().any(|w| w.code == "other_series") {
         eprintln!("pleura: {name} has several series; choose another with --series:");
@@ -40,67 +33,4 @@ pub fn open(
         }
     }
     Ok(analysis)
-}
-
-/// The path as text; that of a folder is made whole, because its last part names the case.
-pub fn name(path: &Path) -> String {
-    let whole = if path.is_dir() {
-        path.canonicalize().ok()
-    } else {
-        None
-    };
-    let whole = whole.as_deref().unwrap_or(path);
-    whole.to_string_lossy().into_owned()
-}
-
-fn read(path: &Path, name: &str, limits: &Limits) -> Result<Vec<File<'static>>, Box<dyn Error>> {
-    let paths = if path.is_dir() {
-        let mut paths = Vec::new();
-        collect(path, 0, &mut paths)?;
-        paths.sort();
-        paths
-    } else {
-        vec![path.to_path_buf()]
-    };
-    if paths.len() > MAX_FILES {
-        return Err(
-            format!("{name} has more than {MAX_FILES} files: give the folder of one scan").into(),
-        );
-    }
-    let mut room = limits.max_bytes as u64;
-    let mut files = Vec::new();
-    for path in paths {
-        let at = path.display();
-        let failed = |e: std::io::Error| format!("{at}: {e}");
-        let size = fs::metadata(&path).map_err(failed)?.len();
-        room = room.checked_sub(size).ok_or_else(|| {
-            let limit = limits.max_bytes;
-            format!("{name} has more than {limit} bytes: give the folder of one scan")
-        })?;
-        files.push(File {
-            name: path.to_string_lossy().into_owned(),
-            bytes: Cow::Owned(fs::read(&path).map_err(failed)?),
-        });
-    }
-    Ok(files)
-}
-
-/// The files of a folder and of those inside it; hidden ones are left out.
-fn collect(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
-    let failed = |e: std::io::Error| format!("{}: {e}", folder.display());
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let kind = entry.file_type().map_err(failed)?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if hidden || paths.len() > MAX_FILES {
-            continue;
-        }
-        // Links are followed to files, never to folders, which could lead back here.
-        if kind.is_dir() && depth < MAX_DEPTH {
-            collect(&entry.path(), depth + 1, paths)?;
-        } else if entry.path().is_file() {
-            paths.push(entry.path());
-        }
-    }
-    Ok(())
 }

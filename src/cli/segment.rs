@@ -4,18 +4,18 @@ use super::input;
 use crate::analysis::{
     Analysis, InfnetWeights, LungsBy, NormnetPath, Options, Outcome, Weights, Which,
 };
-use crate::engine::{Budget, Engine};
+use crate::engine::Budget;
 use crate::io::{self, Limits};
 use crate::lungs::network::LungNetwork;
-use crate::nn::kernels::Kernels;
-use crate::weights::{Entry, Manifest};
+use crate::runner::{Device, Models, Runner};
+use crate::weights::Manifest;
 use burn::backend::Flex;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `segment`.
@@ -78,7 +78,7 @@ enum ModelArg {
     Infnet,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum DeviceArg {
     /// A GPU where there is a real one, else the CPU.
     Auto,
@@ -182,18 +182,11 @@ pub fn models_folder(given: Option<&Path>) -> Result<PathBuf, String> {
     found.ok_or_else(|| "no models folder found: give one with --models".to_string())
 }
 
-/// Reads the manifest of a models folder.
-pub fn read_manifest(folder: &Path) -> Result<Manifest, Box<dyn Error>> {
-    let path = folder.join("manifest.json");
-    let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(Manifest::parse(&path.to_string_lossy(), &bytes)?)
-}
-
 /// Analyses every input; the error counts those that failed, each of which has said why.
 pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
     let mut cases = BTreeMap::new();
     for input in &args.inputs {
-        let case = io::case_name(&input::name(input));
+        let case = io::case_name(&io::path::name(input));
         if let Some(before) = cases.insert(case.clone(), input) {
             let (a, b) = (before.display(), input.display());
             return Err(format!("{a} and {b} would both be called {case}: rename one").into());
@@ -205,34 +198,7 @@ pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
     if args.series.is_some() && args.inputs.len() > 1 {
         return Err("--series belongs to one scan: give one input".into());
     }
-    match args.device {
-        DeviceArg::Cpu => all::<Flex>(args, Default::default(), CPU),
-        #[cfg(feature = "cuda")]
-        DeviceArg::Cuda => all::<burn::backend::Cuda>(args, Default::default(), "CUDA"),
-        #[cfg(not(feature = "cuda"))]
-        DeviceArg::Cuda => Err("this build has no CUDA: build with --features cuda".into()),
-        #[cfg(feature = "wgpu")]
-        DeviceArg::Auto | DeviceArg::Gpu => {
-            let forced = args.device == DeviceArg::Gpu;
-            match pollster::block_on(crate::gpu::open(forced, 0)) {
-                Ok(gpu) => all::<burn::backend::Wgpu>(args, gpu.device, &gpu.name),
-                Err(reason) if forced => Err(reason.into()),
-                Err(_) => all::<Flex>(args, Default::default(), CPU),
-            }
-        }
-        #[cfg(not(feature = "wgpu"))]
-        DeviceArg::Auto => all::<Flex>(args, Default::default(), CPU),
-        #[cfg(not(feature = "wgpu"))]
-        DeviceArg::Gpu => Err("this build has no GPU support: build with --features wgpu".into()),
-    }
-}
-
-fn all<B: Kernels>(
-    args: &SegmentArgs,
-    device: B::Device,
-    name: &str,
-) -> Result<(), Box<dyn Error>> {
-    let mut session = Session::<B>::open(args, device, name)?;
+    let mut session = Session::open(args)?;
     fs::create_dir_all(&args.out).map_err(|e| format!("{}: {e}", args.out.display()))?;
     let mut failed = 0;
     for input in &args.inputs {
@@ -247,30 +213,16 @@ fn all<B: Kernels>(
     }
 }
 
-/// The name of the CPU in reports.
-pub const CPU: &str = "CPU";
-
 /// Networks on a device, for one input after the other.
-pub struct Session<'a, B: Kernels> {
+pub struct Session<'a> {
     args: &'a SegmentArgs,
-    folder: PathBuf,
-    manifest: Manifest,
-    engine: Engine<B>,
-    loaded: Vec<String>,
-    device: String,
-    /// Tiles that run at once: on the CPU as many as there are threads, if memory allows it.
-    workers: usize,
+    runner: Runner,
 }
 
-impl<'a, B: Kernels> Session<'a, B> {
-    /// Reads the manifest; weights are loaded when they are needed.
-    pub fn open(
-        args: &'a SegmentArgs,
-        device: B::Device,
-        name: &str,
-    ) -> Result<Self, Box<dyn Error>> {
-        let folder = models_folder(args.networks.models.as_deref())?;
-        let manifest = read_manifest(&folder)?;
+impl<'a> Session<'a> {
+    /// Reads the manifest and opens the device; weights are loaded when they are needed.
+    pub fn open(args: &'a SegmentArgs) -> Result<Self, Box<dyn Error>> {
+        let models = Models::open(&models_folder(args.networks.models.as_deref())?)?;
         let budget = match args.networks.max_memory {
             Some(mb) => Budget {
                 total: mb.saturating_mul(1 << 20),
@@ -278,33 +230,20 @@ impl<'a, B: Kernels> Session<'a, B> {
             },
             None => Budget::default(),
         };
-        let largest = manifest
-            .models
-            .iter()
-            .filter_map(|e| e.input.peak_bytes)
-            .max();
-        let workers = match name {
-            CPU => {
-                let room = largest.map_or(usize::MAX, |peak| (budget.total / peak.max(1)) as usize);
-                rayon::current_num_threads().min(room).max(1)
-            }
-            _ => 1,
+        let device = match args.device {
+            DeviceArg::Auto => Device::Auto,
+            DeviceArg::Cpu => Device::Cpu,
+            DeviceArg::Gpu => Device::Gpu,
+            DeviceArg::Cuda => Device::Cuda,
         };
-        Ok(Session {
-            args,
-            folder,
-            manifest,
-            engine: Engine::new(device).within(budget),
-            loaded: Vec::new(),
-            device: name.to_string(),
-            workers,
-        })
+        let runner = Runner::open(models, device, budget)?;
+        Ok(Session { args, runner })
     }
 
     /// The manifest of the models folder.
     #[cfg(feature = "train")]
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        self.runner.models().manifest()
     }
 
     /// What is asked of each analysis.
@@ -338,7 +277,7 @@ impl<'a, B: Kernels> Session<'a, B> {
             let bytes = fs::read(path).map_err(|e| format!("{name}: {e}"))?;
             analysis.set_lungs(&name, io::nifti::read_labels(&name, &bytes, &limits)?)?;
         }
-        let manifest = self.manifest.clone();
+        let manifest = self.runner.models().manifest().clone();
         self.run(analysis, &manifest)
     }
 
@@ -349,39 +288,17 @@ impl<'a, B: Kernels> Session<'a, B> {
         mut analysis: Analysis,
         manifest: &Manifest,
     ) -> Result<Outcome, Box<dyn Error>> {
-        self.load(manifest, analysis.is_image())?;
-        if analysis.wants_lungs()
-            && let Some(entry) = self.args.options().lung_network(manifest)?
-        {
-            analysis.set_lung_network(entry, &self.read(entry)?)?;
-        }
         let bar = ProgressBar::new(100);
         if let Ok(style) = ProgressStyle::with_template("{prefix}  {wide_bar} {percent}%  {msg}") {
             bar.set_style(style);
         }
         bar.set_prefix(analysis.case().to_string());
-        bar.set_message("looking for the lungs");
-        analysis.prepare(manifest, &mut |p| bar.set_position((p * 10.0) as u64))?;
-        let tiles = analysis.tiles().len();
-        let begun = crate::analysis::seconds();
-        let all: Vec<usize> = (0..tiles).collect();
-        for batch in all.chunks(self.workers) {
-            bar.set_message(analysis.label(batch[0]));
-            let inputs = batch.iter().map(|&tile| analysis.input(tile));
-            let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-            let engine = &self.engine;
-            let results: Vec<_> = inputs
-                .into_par_iter()
-                .map(|(task, input)| pollster::block_on(engine.compute(&task, &input)))
-                .collect();
-            for (&tile, bytes) in batch.iter().zip(results) {
-                analysis.merge(tile, &bytes?)?;
-            }
-            bar.set_position((10 + 85 * (batch[batch.len() - 1] + 1) / tiles) as u64);
-        }
-        analysis.time("networks", begun);
-        bar.set_message("masks and report");
-        let outcome = analysis.finish(&self.device)?;
+        self.runner.compute(&mut analysis, manifest, &mut |step| {
+            bar.set_message(step.label.to_string());
+            bar.set_position((step.part * 100.0) as u64);
+            ControlFlow::Continue(())
+        })?;
+        let outcome = analysis.finish(self.runner.device())?;
         bar.finish_and_clear();
         Ok(outcome)
     }
@@ -392,29 +309,14 @@ impl<'a, B: Kernels> Session<'a, B> {
             lungs: LungsBy::Network,
             ..self.args.options()
         };
-        let entry = options.lung_network(&self.manifest)?;
+        let models = self.runner.models();
+        let entry = options.lung_network(models.manifest())?;
         let entry = entry.ok_or("the manifest has no lung network")?;
         Ok(LungNetwork::load(
             entry,
-            &self.read(entry)?,
+            &models.read(entry)?,
             &Default::default(),
         )?)
-    }
-
-    fn read(&self, entry: &Entry) -> Result<Vec<u8>, Box<dyn Error>> {
-        let path = self.folder.join(&entry.file);
-        Ok(fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?)
-    }
-
-    fn load(&mut self, manifest: &Manifest, image: bool) -> Result<(), Box<dyn Error>> {
-        for entry in self.args.options().needs(manifest, image)? {
-            if self.loaded.contains(&entry.name) {
-                continue;
-            }
-            self.engine.load(entry, &self.read(entry)?)?;
-            self.loaded.push(entry.name.clone());
-        }
-        Ok(())
     }
 }
 

@@ -1,12 +1,11 @@
 //! False positives of each NormNet on the healthy scan that it was not trained on.
 
-use super::super::segment::{CPU, NetworkArgs, SegmentArgs, Session, write};
+use super::super::segment::{NetworkArgs, SegmentArgs, Session, write};
 use crate::analysis::{Analysis, Outcome};
 use crate::io::{self, Limits};
 use crate::normnet::data::{keep_healthy, left_out};
 use crate::volume::{Volume, average_slices};
 use crate::weights::{Manifest, Network};
-use burn::backend::Flex;
 use clap::Args;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -42,7 +41,7 @@ pub fn run(args: &HealthyArgs) -> Result<(), Box<dyn Error>> {
         return Err("--thick should be a positive number of mm".into());
     }
     let work = SegmentArgs::of(args.run.clone(), "normnet");
-    let mut session = Session::<Flex>::open(&work, Default::default(), CPU)?;
+    let mut session = Session::open(&work)?;
     let all = session.manifest().clone();
     let mut seeds: Vec<u64> = all
         .of_network(Network::Normnet)
@@ -134,7 +133,7 @@ impl Unseen {
     /// Percent of the healthy lung that the models mark, with `factor` slices averaged.
     fn marked(
         &self,
-        session: &mut Session<Flex>,
+        session: &mut Session,
         models: &Manifest,
         factor: usize,
     ) -> Result<f64, Box<dyn Error>> {
