@@ -1,26 +1,8 @@
 //! An analysis from beginning to end on this computer: weights from a folder, tiles on a device,
 //! several at once on the CPU.
 //!
-//! The command line, the Python package and programs with this library share it:
-//!
-//! ```no_run
-//! use pleura::analysis::{Analysis, Options};
-//! use pleura::engine::Budget;
-//! use pleura::io::Limits;
-//! use pleura::runner::{Device, Models, Runner};
-//! use std::ops::ControlFlow;
-//! use std::path::Path;
-//!
-//! let models = Models::open(Path::new("models"))?;
-//! let mut runner = Runner::open(models, Device::Auto, Budget::default())?;
-//! let scan = Path::new("scan.nii.gz");
-//! let analysis = Analysis::open_path(scan, None, Options::default(), &Limits::default())?;
-//! let outcome = runner.run(analysis, &mut |step| {
-//!     println!("{:3.0} %  {}", step.part * 100.0, step.label);
-//!     ControlFlow::Continue(())
-//! })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The command line, the Python package and programs with this library share it: [`Runner::run`],
+//! or [`Runner::compute`] where the masks are wanted otherwise than as files.
 
 use crate::analysis::{Analysis, AnalysisError, Options, Outcome, seconds};
 use crate::engine::{Budget, Engine, EngineError, Task};
