@@ -18,7 +18,7 @@ use crate::normnet::frame::{Frame, FrameConfig, FrameError};
 use crate::normnet::post::{self, PostConfig};
 use crate::plane::{Plane, PlaneError};
 use crate::record::{GivenLungs, InputRecord, Kind, MaskRecord, Record};
-use crate::volume::{Reorientation, Volume, VolumeError};
+use crate::volume::{Affine, Reorientation, Volume, VolumeError};
 use crate::weights::{Entry, Manifest, Network, Precision, WeightsError, sha256};
 use burn::backend::Flex;
 use image::GrayImage;
@@ -278,6 +278,28 @@ pub(crate) fn mask_files(
     Ok(files)
 }
 
+/// A mask on the scan's own grid.
+pub struct Mask<'a> {
+    /// What its files are called by: `lungs`, `normnet`, `normnet_prob`, `infnet`, `infnet_prob`; of
+    /// an image `infnet`, a probability, and `classes`.
+    pub name: &'static str,
+    /// Its labels or probabilities; an image has one slice, and no place in the world.
+    pub voxels: Volume<u8>,
+    segments: Option<Segments>,
+    source: Option<&'a Source>,
+}
+
+/// Gets one mask after the other.
+pub type EachMask<'a> = dyn FnMut(Mask) -> Result<(), AnalysisError> + 'a;
+
+/// What an analysis gives beside the masks.
+pub struct Finished {
+    /// The measures; none for a 2D image.
+    pub findings: Option<Findings>,
+    /// The run manifest.
+    pub record: Record,
+}
+
 /// What an analysis gives.
 pub struct Outcome {
     /// The measures; none for a 2D image, which has no ml and no lungs.
@@ -409,12 +431,29 @@ impl Analysis {
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
         let input = io::open_files(name, files, series, limits)?;
-        let mut analysis = Self::of(name, input, io::fingerprint(files), options);
+        let mut analysis = Self::new(name, input, io::fingerprint(files), options);
         analysis.record.input.series_named = series.is_some();
         Ok(analysis)
     }
 
-    fn of(name: &str, input: Input, print: Fingerprint, options: Options) -> Self {
+    /// Reads a file, or the files of a folder as [`open_files`](Self::open_files) does.
+    ///
+    /// # Errors
+    /// If there is no scan or image that can be analysed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_path(
+        path: &std::path::Path,
+        series: Option<&str>,
+        options: Options,
+        limits: &Limits,
+    ) -> Result<Self, AnalysisError> {
+        let files = io::path::files(path, limits)?;
+        Self::open_files(&io::path::name(path), &files, series, options, limits)
+    }
+
+    /// Takes what is read already, and the fingerprint of what it was read from. `name` gives the
+    /// case its name, as a file's would.
+    pub fn new(name: &str, input: Input, print: Fingerprint, options: Options) -> Self {
         let case = io::case_name(name);
         let record = Record::begun(&case, input_record(name, &input, print), options);
         let (subject, warnings) = match input {
@@ -493,6 +532,14 @@ impl Analysis {
     pub fn spacing(&self) -> Option<[f64; 3]> {
         match &self.subject {
             Subject::Volume(scan) => Some(scan.way_back.affine().spacing()),
+            Subject::Image(_) => None,
+        }
+    }
+
+    /// Affine of the file's own axes; an image has none.
+    pub fn affine(&self) -> Option<Affine> {
+        match &self.subject {
+            Subject::Volume(scan) => Some(scan.way_back.affine()),
             Subject::Image(_) => None,
         }
     }
@@ -898,11 +945,48 @@ impl Analysis {
         });
     }
 
-    /// Makes masks, report and run manifest out of the merged tiles. `device` is named in both.
+    /// Makes masks, report and run manifest out of the merged tiles, as files. `device` is named in
+    /// report and run manifest.
     ///
     /// # Errors
     /// If the masks do not fit the scan, which they do after [`Analysis::prepare`].
-    pub fn finish(mut self, device: &str) -> Result<Outcome, AnalysisError> {
+    pub fn finish(self, device: &str) -> Result<Outcome, AnalysisError> {
+        let (case, file, image) = (self.case.clone(), self.file.clone(), self.is_image());
+        let mut files = Vec::new();
+        let done = self.finish_with(device, &mut |mask| {
+            if image {
+                let name = mask_name(&case, mask.name, image);
+                let bytes = encode(&name, mask.voxels, image)?;
+                files.push(OutputFile { name, bytes });
+                return Ok(());
+            }
+            let made = mask_files(&case, mask.name, &mask.voxels, mask.segments, mask.source);
+            files.extend(made.map_err(|e| grid(&file, e))?);
+            Ok(())
+        })?;
+        if let Some(findings) = &done.findings {
+            files.push(OutputFile {
+                name: format!("{case}_report.json"),
+                bytes: findings.to_json().map_err(|e| grid(&file, e))?.into_bytes(),
+            });
+        }
+        add_record(done.record, &file, &mut files)?;
+        Ok(Outcome {
+            findings: done.findings,
+            files,
+        })
+    }
+
+    /// Makes masks, measures and run manifest out of the merged tiles. `each` gets the masks one after
+    /// the other, for whoever wants them otherwise than as files.
+    ///
+    /// # Errors
+    /// If the masks do not fit the scan, which they do after [`Analysis::prepare`]; what `each` says.
+    pub fn finish_with(
+        mut self,
+        device: &str,
+        each: &mut EachMask,
+    ) -> Result<Finished, AnalysisError> {
         let begun = seconds();
         let image = self.is_image();
         self.record.options = self.options.resolved(image);
@@ -915,12 +999,12 @@ impl Analysis {
             self.record.options.lungs = LungsBy::Threshold;
         }
         match image {
-            true => self.finish_image(device),
-            false => self.finish_volume(device, begun),
+            true => self.finish_image(device, each),
+            false => self.finish_volume(device, begun, each),
         }
     }
 
-    fn finish_image(self, device: &str) -> Result<Outcome, AnalysisError> {
+    fn finish_image(self, device: &str, each: &mut EachMask) -> Result<Finished, AnalysisError> {
         let (Subject::Image(image), Some(work)) = (&self.subject, &self.infnet) else {
             return Err(order(&self.file, "the image has not been planned"));
         };
@@ -929,27 +1013,32 @@ impl Analysis {
         provenance.timings = self.timings.clone();
         let mut record = self.record.finished(&provenance, &self.warnings);
         let dims = [image.width() as usize, image.height() as usize, 1];
-        let mut files = Vec::new();
-        for (suffix, data) in [
+        for (name, data) in [
             ("infnet", work.probability.clone()),
             ("classes", work.mask()),
         ] {
-            let name = format!("{}_{suffix}.png", self.case);
-            let mask = MaskRecord::of(suffix, &name, dims, &data);
-            record.masks.push(mask);
-            let picture = GrayImage::from_raw(image.width(), image.height(), data)
-                .ok_or_else(|| order(&self.file, "the result is not the image's size"))?;
-            let bytes = io::image::write_png(&name, &picture)?;
-            files.push(OutputFile { name, bytes });
+            let to = mask_name(&self.case, name, true);
+            record.masks.push(MaskRecord::of(name, &to, dims, &data));
+            let voxels = Volume::new(data, dims, Affine::from_spacing([1.0; 3]));
+            each(Mask {
+                name,
+                voxels: voxels.map_err(|e| grid(&self.file, e))?,
+                segments: None,
+                source: None,
+            })?;
         }
-        add_record(record, &self.file, &mut files)?;
-        Ok(Outcome {
+        Ok(Finished {
             findings: None,
-            files,
+            record,
         })
     }
 
-    fn finish_volume(mut self, device: &str, begun: f64) -> Result<Outcome, AnalysisError> {
+    fn finish_volume(
+        mut self,
+        device: &str,
+        begun: f64,
+        each: &mut EachMask,
+    ) -> Result<Finished, AnalysisError> {
         let file = self.file.clone();
         let infection = self.infnet.take();
         let Subject::Volume(scan) = &mut self.subject else {
@@ -1016,24 +1105,27 @@ impl Analysis {
         let mut record = self
             .record
             .finished(&findings.provenance, &findings.warnings);
-        let mut files = Vec::new();
-        let mut write = |suffix: &str, mask: Volume<u8>, segments: Option<Segments>| {
-            let wrong = |e: VolumeError| grid(&file, e);
-            let restored = way_back.restore(&mask).map_err(wrong)?;
+        let mut give = |name: &'static str, mask: Volume<u8>, segments: Option<Segments>| {
+            let voxels = way_back
+                .restore(&mask)
+                .map_err(|e: VolumeError| grid(&file, e))?;
             drop(mask);
-            let made = mask_files(&self.case, suffix, &restored, segments, source.as_ref());
-            let made = made.map_err(wrong)?;
-            let mask = MaskRecord::of(suffix, &made[0].name, restored.dims, &restored.data);
+            let to = mask_name(&self.case, name, false);
+            let mask = MaskRecord::of(name, &to, voxels.dims, &voxels.data);
             record.masks.push(mask);
-            files.extend(made);
-            Ok::<_, AnalysisError>(())
+            each(Mask {
+                name,
+                voxels,
+                segments,
+                source: source.as_ref(),
+            })
         };
         let corrected = false;
         if let Some(mask) = normnet {
-            write("normnet", mask, Some(Segments::Normnet { corrected }))?;
+            give("normnet", mask, Some(Segments::Normnet { corrected }))?;
         }
         if let Some(doubt) = doubt {
-            write("normnet_prob", doubt, None)?;
+            give("normnet_prob", doubt, None)?;
         }
         let classified = infection.as_ref().is_some_and(|work| work.classified);
         if let Some(mask) = infnet {
@@ -1041,26 +1133,40 @@ impl Analysis {
                 classified,
                 corrected,
             };
-            write("infnet", mask, Some(segments))?;
+            give("infnet", mask, Some(segments))?;
         }
         if let Some(work) = infection {
             let probability = work.spread(&work.probability, &lungs);
             drop(work);
             let probability = probability.map_err(|e| grid(&file, e))?;
-            write("infnet_prob", probability, None)?;
+            give("infnet_prob", probability, None)?;
         }
-        write("lungs", lungs, Some(Segments::Lungs { given }))?;
-        let report = findings.to_json().map_err(|e| grid(&file, e))?;
-        files.push(OutputFile {
-            name: format!("{}_report.json", self.case),
-            bytes: report.into_bytes(),
-        });
-        add_record(record, &file, &mut files)?;
-        Ok(Outcome {
+        give("lungs", lungs, Some(Segments::Lungs { given }))?;
+        Ok(Finished {
             findings: Some(findings),
-            files,
+            record,
         })
     }
+}
+
+/// The name of a mask's file.
+fn mask_name(case: &str, mask: &str, image: bool) -> String {
+    let ending = if image { "png" } else { "nii.gz" };
+    format!("{case}_{mask}.{ending}")
+}
+
+/// A mask as the file that it is saved in: NIfTI, or PNG for an image.
+///
+/// # Errors
+/// If it has no voxels.
+pub fn encode(name: &str, mask: Volume<u8>, image: bool) -> Result<Vec<u8>, AnalysisError> {
+    if !image {
+        return Ok(io::nifti::write_labels(&mask, true));
+    }
+    let [width, height, _] = mask.dims.map(|side| side as u32);
+    let picture = GrayImage::from_raw(width, height, mask.data)
+        .ok_or_else(|| order(name, "the result is not the image's size"))?;
+    Ok(io::image::write_png(name, &picture)?)
 }
 
 /// What is known of an input before anything is done with it.

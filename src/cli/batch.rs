@@ -5,7 +5,6 @@
 //! goes by.
 
 use super::cases::Case;
-use super::device::OnDevice;
 use super::input::Read;
 use super::segment::{PARTIAL, write};
 use super::session::{Session, Setup};
@@ -13,7 +12,6 @@ use super::table::{self, Row};
 use crate::analysis::OutputFile;
 use crate::findings::Findings;
 use crate::io::Fingerprint;
-use crate::nn::kernels::Kernels;
 use crate::record::{Kind, MAX_BYTES, Record, SUFFIX};
 use crate::weights::WeightsError;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -50,9 +48,10 @@ pub struct Batch {
     pub resume: bool,
 }
 
-impl OnDevice for Batch {
-    fn run<B: Kernels>(self, device: B::Device, name: &str) -> Result<(), Box<dyn Error>> {
-        let session = Session::<B>::open(self.setup, device, name)?;
+impl Batch {
+    /// Analyses them; an error counts those that failed, each of which has said why.
+    pub fn run(self) -> Result<(), Box<dyn Error>> {
+        let session = Session::open(self.setup)?;
         fs::create_dir_all(&self.out).map_err(|e| format!("{}: {e}", self.out.display()))?;
         clean(&self.out, &self.cases)?;
         let run = Run {
@@ -77,8 +76,8 @@ enum End {
     Mask,
 }
 
-struct Run<B: Kernels> {
-    session: Session<B>,
+struct Run {
+    session: Session,
     cases: Vec<Case>,
     lungs: Option<PathBuf>,
     out: PathBuf,
@@ -88,7 +87,7 @@ struct Run<B: Kernels> {
     rows: Mutex<BTreeMap<usize, Row>>,
 }
 
-impl<B: Kernels> Run<B> {
+impl Run {
     fn all(&self, jobs: usize) -> Result<(), Box<dyn Error>> {
         if self.resume {
             // What stands stays in the table until it is looked at again.

@@ -5,7 +5,7 @@
 //! is one case where there is only one in it, and where all that is in it is DICOM of one
 //! examination (StudyInstanceUID), as in an export with a folder for each series.
 
-use super::input::{self, MAX_DEPTH};
+use crate::io::path::{self, MAX_DEPTH};
 use crate::io::{self, Limits, Role};
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -49,7 +49,7 @@ pub fn find(inputs: &[PathBuf], whole: bool, out: &Path) -> Result<Vec<Case>, Bo
         };
         if units.len() < 2 {
             cases.push(Case {
-                name: io::case_name(&input::name(input)),
+                name: io::case_name(&path::name(input)),
                 path: input.clone(),
                 found: false,
             });
@@ -89,7 +89,7 @@ fn name(cohort: &Path, case: &Path) -> String {
 fn units(folder: &Path, depth: usize, out: Option<&Path>) -> Result<Vec<Unit>, Box<dyn Error>> {
     let mut found = Vec::new();
     let mut folders = Vec::new();
-    for (path, is_folder) in input::entries(folder)? {
+    for (path, is_folder) in path::entries(folder)? {
         if is_folder {
             folders.push(path);
             continue;
@@ -295,7 +295,9 @@ mod tests {
         let (folder, _) = searched(&[("a/IM1", &dicom("1.1")), ("b/IM1", &dicom("1.2"))], "out");
         let root = folder.path().to_path_buf();
         assert_eq!(
-            find(std::slice::from_ref(&root), true, Path::new("out")).unwrap().len(),
+            find(std::slice::from_ref(&root), true, Path::new("out"))
+                .unwrap()
+                .len(),
             1
         );
         assert_eq!(find(&[root], false, Path::new("out")).unwrap().len(), 2);

@@ -7,7 +7,6 @@ mod bench;
 mod cases;
 mod device;
 mod evaluate;
-mod gate;
 pub mod heap;
 mod input;
 #[cfg(feature = "train")]

@@ -1,6 +1,5 @@
 //! `pleura pack`: from a training run's weights to files of the models folder.
 
-use super::segment::read_manifest;
 use crate::infnet::classes::ClassesConfig;
 use crate::infnet::{InfNet, InfNetConfig, data, slices};
 use crate::lungs::network::LungsConfig;
@@ -9,6 +8,7 @@ use crate::nn::{Builder, Form, observe};
 use crate::normnet::frame::FrameConfig;
 use crate::normnet::model::NormNetConfig;
 use crate::quant;
+use crate::runner::Models;
 use crate::training::write_atomically;
 use crate::weights::tensors::TensorFile;
 use crate::weights::{Entry, Input, Manifest, Network, Precision, SCHEMA_VERSION, Training};
@@ -86,7 +86,7 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
         .map(|text| threshold(text))
         .collect::<Result<_, _>>()?;
     let mut manifest = match args.models.join("manifest.json").is_file() {
-        true => read_manifest(&args.models)?,
+        true => Models::open(&args.models)?.manifest().clone(),
         false => Manifest {
             schema_version: SCHEMA_VERSION,
             models: Vec::new(),

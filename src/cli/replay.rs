@@ -1,14 +1,14 @@
 //! `pleura replay`: an analysis done again from its run manifest, and whether it gave the same.
 
 use super::batch::save;
-use super::device::{CPU, DeviceArg, OnDevice, on_device};
+use super::device::DeviceArg;
 use super::input::Read as Input;
 use super::session::{Session, Setup};
 use crate::analysis::OutputFile;
 use crate::io::{self, Limits};
 use crate::metrics::Confusion;
-use crate::nn::kernels::Kernels;
 use crate::record::{Comparison, Kind, MAX_BYTES, MaskRecord, Record};
+use crate::runner::CPU;
 use crate::weights::sha256;
 use clap::Args;
 use std::error::Error;
@@ -59,12 +59,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Box<dyn Error>> {
         true => DeviceArg::Cpu,
         false => DeviceArg::Auto,
     };
-    let work = Replay {
-        args,
-        record,
-        input,
-    };
-    on_device(args.device.unwrap_or(usual), work)
+    again(args, &record, input, args.device.unwrap_or(usual))
 }
 
 fn read(path: &Path) -> Result<Record, Box<dyn Error>> {
@@ -77,76 +72,69 @@ fn read(path: &Path) -> Result<Record, Box<dyn Error>> {
     Ok(Record::parse(&path.to_string_lossy(), &bytes)?)
 }
 
-struct Replay<'a> {
-    args: &'a ReplayArgs,
-    record: Record,
+fn again(
+    args: &ReplayArgs,
+    record: &Record,
     input: Input,
-}
-
-impl OnDevice for Replay<'_> {
-    fn run<B: Kernels>(self, device: B::Device, name: &str) -> Result<(), Box<dyn Error>> {
-        let Replay {
-            args,
-            record,
-            input,
-        } = self;
-        let named = record.input.series_named;
-        let setup = Setup {
-            options: record.options,
-            series: record.input.series.clone().filter(|_| named),
-            models: args.models.clone(),
-            max_memory: args.max_memory,
-        };
-        let session = Session::<B>::open(setup, device, name)?;
-        let models = record.same_models(session.manifest())?;
-        let mut analysis = session.opened(&input, args.lungs.as_deref())?;
-        drop(input);
-        let given = |record: &Record| record.lungs.as_ref().map(|lungs| lungs.sha256.clone());
-        if given(analysis.record()) != given(&record) {
-            let name = args.lungs.as_deref().unwrap_or(Path::new("")).display();
-            return Err(format!("{name} is not the lung mask that was given then").into());
-        }
-        analysis.call(&record.case);
-        let outcome = session.run(analysis, &models)?;
-        let now = Record::of(&outcome)?;
-        let beside = args.run.parent().unwrap_or(Path::new(""));
-        let compared = record.compare(&now);
-        let mut differ = 0;
-        for (mask, how) in &compared {
-            differ += usize::from(*how != Comparison::Same);
-            let text = match how {
-                Comparison::Same => "the same".to_string(),
-                Comparison::Missing => "was recorded, and has not come out".to_string(),
-                Comparison::New => "was not recorded".to_string(),
-                Comparison::Differs { then, now: marked } => {
-                    difference(&record, &now, mask, beside, &outcome.files).unwrap_or_else(|| {
-                        format!(
-                            "differs: {marked} voxels are marked, {then} were; the recorded file \
-                             does not lie beside {}, so they cannot be compared",
-                            args.run.display()
-                        )
-                    })
-                }
-            };
-            println!("{mask}: {text}");
-        }
-        if let Some(out) = &args.out {
-            fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-            for path in save(out, &now, &outcome.files)? {
-                println!("{}", path.display());
-            }
-        }
-        let all = compared.len();
-        if differ > 0 {
-            let text = format!(
-                "{differ} of {all} masks are not as recorded{}",
-                why(&record, &now)
-            );
-            return Err(text.into());
-        }
-        println!("all {all} masks are as recorded");
-        Ok(())
+    device: DeviceArg,
+) -> Result<(), Box<dyn Error>> {
+    let named = record.input.series_named;
+    let setup = Setup {
+        options: record.options,
+        series: record.input.series.clone().filter(|_| named),
+        models: args.models.clone(),
+        max_memory: args.max_memory,
+        device,
+    };
+    let session = Session::open(setup)?;
+    let models = record.same_models(session.manifest())?;
+    let mut analysis = session.opened(&input, args.lungs.as_deref())?;
+    drop(input);
+    let given = |record: &Record| record.lungs.as_ref().map(|lungs| lungs.sha256.clone());
+    if given(analysis.record()) != given(record) {
+        let name = args.lungs.as_deref().unwrap_or(Path::new("")).display();
+        return Err(format!("{name} is not the lung mask that was given then").into());
     }
+    analysis.call(&record.case);
+    let outcome = session.run(analysis, &models)?;
+    let now = Record::of(&outcome)?;
+    let beside = args.run.parent().unwrap_or(Path::new(""));
+    let compared = record.compare(&now);
+    let mut differ = 0;
+    for (mask, how) in &compared {
+        differ += usize::from(*how != Comparison::Same);
+        let text = match how {
+            Comparison::Same => "the same".to_string(),
+            Comparison::Missing => "was recorded, and has not come out".to_string(),
+            Comparison::New => "was not recorded".to_string(),
+            Comparison::Differs { then, now: marked } => {
+                difference(record, &now, mask, beside, &outcome.files).unwrap_or_else(|| {
+                    format!(
+                        "differs: {marked} voxels are marked, {then} were; the recorded file \
+                             does not lie beside {}, so they cannot be compared",
+                        args.run.display()
+                    )
+                })
+            }
+        };
+        println!("{mask}: {text}");
+    }
+    if let Some(out) = &args.out {
+        fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
+        for path in save(out, &now, &outcome.files)? {
+            println!("{}", path.display());
+        }
+    }
+    let all = compared.len();
+    if differ > 0 {
+        let text = format!(
+            "{differ} of {all} masks are not as recorded{}",
+            why(record, &now)
+        );
+        return Err(text.into());
+    }
+    println!("all {all} masks are as recorded");
+    Ok(())
 }
 
 /// What else is not as it was.

@@ -2,10 +2,9 @@
 
 use super::batch::Batch;
 use super::cases;
-use super::device::{DeviceArg, on_device};
+use super::device::DeviceArg;
 use super::session::Setup;
 use crate::analysis::{InfnetWeights, LungsBy, NormnetPath, Options, Weights, Which};
-use crate::weights::Manifest;
 use clap::{Args, ValueEnum};
 use std::error::Error;
 use std::fs;
@@ -129,6 +128,7 @@ impl SegmentArgs {
             series: self.series.clone(),
             models: self.networks.models.clone(),
             max_memory: self.networks.max_memory,
+            device: self.device,
         }
     }
 
@@ -183,13 +183,6 @@ pub fn models_folder(given: Option<&Path>) -> Result<PathBuf, String> {
     found.ok_or_else(|| "no models folder found: give one with --models".to_string())
 }
 
-/// Reads the manifest of a models folder.
-pub fn read_manifest(folder: &Path) -> Result<Manifest, Box<dyn Error>> {
-    let path = folder.join("manifest.json");
-    let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(Manifest::parse(&path.to_string_lossy(), &bytes)?)
-}
-
 /// Analyses every input; the error counts those that failed, each of which has said why.
 pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
     // A series is chosen inside one scan's folder.
@@ -209,7 +202,7 @@ pub fn run(args: &SegmentArgs) -> Result<(), Box<dyn Error>> {
         jobs: args.jobs.into(),
         resume: args.resume,
     };
-    on_device(args.device, batch)
+    batch.run()
 }
 
 /// What follows a file's name while it is written.

@@ -3,9 +3,11 @@
 //! What a file is shows in its content, never in its name. Every size that a header claims is
 //! checked against [`Limits`] and against the bytes that are really there before anything is
 //! allocated. [`open`] is the door for one file, [`open_files`] for the files of a folder; the
-//! formats live in [`dicom`], [`nifti`], [`nrrd`], [`metaimage`] and [`image`].
+//! formats live in [`dicom`], [`nifti`], [`nrrd`], [`metaimage`] and [`image`]. [`path`] gets the bytes
+//! from disk, and [`array`] takes voxels that a program has in memory.
 
 mod archive;
+pub mod array;
 pub mod dicom;
 mod error;
 mod fingerprint;
@@ -13,6 +15,8 @@ pub mod image;
 pub mod metaimage;
 pub mod nifti;
 pub mod nrrd;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod path;
 mod samples;
 mod sniff;
 mod stream;

@@ -6,7 +6,6 @@ use crate::io::{self, Limits};
 use crate::lungs::thresholded;
 use crate::metrics::Confusion;
 use crate::volume::Volume;
-use burn::backend::Flex;
 use clap::Args;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -33,7 +32,7 @@ pub struct LungsArgs {
 /// Measures both masks of every scan.
 pub fn run(args: &LungsArgs) -> Result<(), Box<dyn Error>> {
     let work = SegmentArgs::of(args.run.clone(), "normnet");
-    let session = Session::<Flex>::open(work.setup(), Default::default(), super::CPU)?;
+    let session = Session::open(work.setup())?;
     let network = session.lung_network()?;
     let mut rows = Vec::new();
     for (case, path) in scans(&args.images)? {

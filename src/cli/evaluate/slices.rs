@@ -7,7 +7,6 @@ use crate::infnet::classes;
 use crate::io::{self, Limits};
 use crate::metrics::toolbox::{self, ImageMeasures, Summary};
 use crate::metrics::{Confusion, Scores};
-use crate::nn::kernels::Kernels;
 use crate::plane::Plane;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -108,8 +107,8 @@ impl Tally {
 }
 
 /// Infection, and with `--classes` ground glass and consolidation, on every slice.
-pub fn evaluate<B: Kernels>(
-    session: &mut Session<B>,
+pub fn evaluate(
+    session: &Session,
     args: &EvaluateArgs,
     pairs: &[Pair],
 ) -> Result<Value, Box<dyn Error>> {
