@@ -162,9 +162,9 @@ impl<B: Kernels> Run<B> {
         sha256: &mut Option<String>,
     ) -> Result<End, Box<dyn Error>> {
         let read = Read::from(&case.path)?;
+        let print = read.fingerprint();
+        *sha256 = Some(print.sha256.clone());
         if self.resume {
-            let print = read.fingerprint();
-            *sha256 = Some(print.sha256.clone());
             if let Some(row) = self.standing(&case.name)
                 && self.still_holds(&row, &print)?
             {
@@ -175,7 +175,6 @@ impl<B: Kernels> Run<B> {
         }
         let mut analysis = self.session.opened(&read, self.lungs.as_deref())?;
         drop(read);
-        *sha256 = Some(analysis.record().input.sha256.clone());
         analysis.call(&case.name);
         if case.found && analysis.is_mask() {
             return Ok(End::Mask);
