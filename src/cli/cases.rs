@@ -295,7 +295,9 @@ mod tests {
         let (folder, _) = searched(&[("a/IM1", &dicom("1.1")), ("b/IM1", &dicom("1.2"))], "out");
         let root = folder.path().to_path_buf();
         assert_eq!(
-            find(std::slice::from_ref(&root), true, Path::new("out")).unwrap().len(),
+            find(std::slice::from_ref(&root), true, Path::new("out"))
+                .unwrap()
+                .len(),
             1
         );
         assert_eq!(find(&[root], false, Path::new("out")).unwrap().len(), 2);
