@@ -161,9 +161,9 @@ impl Run {
         sha256: &mut Option<String>,
     ) -> Result<End, Box<dyn Error>> {
         let read = Read::from(&case.path)?;
+        let print = read.fingerprint();
+        *sha256 = Some(print.sha256.clone());
         if self.resume {
-            let print = read.fingerprint();
-            *sha256 = Some(print.sha256.clone());
             if let Some(row) = self.standing(&case.name)
                 && self.still_holds(&row, &print)?
             {
@@ -174,7 +174,6 @@ impl Run {
         }
         let mut analysis = self.session.opened(&read, self.lungs.as_deref())?;
         drop(read);
-        *sha256 = Some(analysis.record().input.sha256.clone());
         analysis.call(&case.name);
         if case.found && analysis.is_mask() {
             return Ok(End::Mask);
