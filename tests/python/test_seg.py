@@ -381,11 +381,14 @@ def test_dcmqi_reads_the_same(cases, name, tmp_path):
 
 
 def test_nothing_found_is_an_empty_frame(axial, tmp_path):
-    """In the right lung there is no lesion; a mask of it also shows who gave the lungs."""
-    lungs = axial.nifti("lungs")
-    right = (np.asarray(lungs.dataobj) == 1).astype(np.uint8)
-    given = tmp_path / "right.nii.gz"
-    nib.save(nib.Nifti1Image(right, lungs.affine, lungs.header), given)
+    """Lungs without what surrounds the lesions; the mask also shows who gave the lungs."""
+    lungs, infnet = axial.nifti("lungs"), np.asarray(axial.nifti("infnet").dataobj)
+    healthy = (np.asarray(lungs.dataobj) != 0).astype(np.uint8)
+    marked = np.argwhere(infnet)[:, :2]
+    (x0, y0), (x1, y1) = marked.min(axis=0) - 8, marked.max(axis=0) + 9
+    healthy[x0:x1, y0:y1] = 0
+    given = tmp_path / "healthy.nii.gz"
+    nib.save(nib.Nifti1Image(healthy, lungs.affine, lungs.header), given)
     folder = axial.out.parent / "axial"
     quick = ("--device", "cpu", "--looks", "1", "--model", "infnet")
     pleura("segment", folder, "--out", tmp_path, "--lungs", given, *quick)
