@@ -4,7 +4,6 @@ The program segments the phantom, written as DICOM in every way that a series ma
 pydicom, highdicom and dcmqi find in its segmentations is held against its NIfTI masks in mm.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -356,7 +355,7 @@ def slice_of(image, plane, position):
     return voxels_at(image, points.reshape(-1, 3)).reshape(plane.Rows, plane.Columns)
 
 
-@pytest.mark.parametrize("name", [n for n in REGULAR if n != "gap"])
+@pytest.mark.parametrize("name", REGULAR)
 def test_dcmqi_reads_the_same(cases, name, tmp_path):
     case = cases[name]
     for mask in case.masks():
@@ -367,33 +366,85 @@ def test_dcmqi_reads_the_same(cases, name, tmp_path):
         subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)
         image = case.nifti(mask)
         found = 0
-        for path in sorted(out.glob("*.nii.gz")):
+        # A file for each segment, also for one that no frame shows.
+        files = sorted(out.glob("*.nii.gz"))
+        assert len(files) == len(case.seg(mask).SegmentSequence)
+        for label, path in enumerate(files, start=1):
             read = nib.load(path)
-            array = np.asarray(read.dataobj)
-            at = np.argwhere(np.ones(array.shape, bool))
+            marked = np.asarray(read.dataobj) != 0
+            at = np.argwhere(np.ones(marked.shape, bool))
             points = np.c_[at, np.ones(len(at))] @ read.affine.T @ LPS.T
-            labels = voxels_at(image, points[:, :3]).reshape(array.shape)
-            (label,) = set(np.unique(array)) - {0}
-            assert np.array_equal(labels == label, array == label)
-            found += int(np.count_nonzero(array))
+            labels = voxels_at(image, points[:, :3]).reshape(marked.shape)
+            assert np.array_equal(labels == label, marked), f"{name} {path.name}"
+            found += int(np.count_nonzero(marked))
         assert found == np.count_nonzero(image.dataobj)
-        described = json.loads(next(out.glob("*meta.json")).read_text())
-        assert len(described["segmentAttributes"]) == len(list(out.glob("*.nii.gz")))
+
+
+def test_nothing_found_is_an_empty_frame(axial, tmp_path):
+    """Lungs without what surrounds the lesions; the mask also shows who gave the lungs."""
+    lungs, infnet = axial.nifti("lungs"), np.asarray(axial.nifti("infnet").dataobj)
+    healthy = (np.asarray(lungs.dataobj) != 0).astype(np.uint8)
+    marked = np.argwhere(infnet)[:, :2]
+    (x0, y0), (x1, y1) = marked.min(axis=0) - 8, marked.max(axis=0) + 9
+    healthy[x0:x1, y0:y1] = 0
+    given = tmp_path / "healthy.nii.gz"
+    nib.save(nib.Nifti1Image(healthy, lungs.affine, lungs.header), given)
+    folder = axial.out.parent / "axial"
+    quick = ("--device", "cpu", "--looks", "1", "--model", "infnet")
+    pleura("segment", folder, "--out", tmp_path, "--lungs", given, *quick)
+    found = nib.load(tmp_path / "axial_infnet.nii.gz")
+    assert np.count_nonzero(found.dataobj) == 0, "the test looks at something else"
+    path = tmp_path / "axial_infnet_seg.dcm"
+    seg = hd.seg.segread(path)
+    assert (seg.NumberOfFrames, len(seg.SegmentSequence)) == (1, 2)
+    assert not seg.get_volume(combine_segments=True).array.any()
+    command = ["segimage2itkimage", "--inputDICOM", path, "-t", "nifti", "--outputDirectory", tmp_path]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)
+    for label in (1, 2):
+        assert not np.asarray(nib.load(tmp_path / f"{label}.nii.gz").dataobj).any()
+    for segment in hd.seg.segread(tmp_path / "axial_lungs_seg.dcm").SegmentSequence:
+        assert segment.algorithm_type == hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC
+        assert segment.algorithm_identification is None
 
 
 # --- What they say ------------------------------------------------------------------------------
 
 
+#: Functional groups of a frame, shared or its own.
+MACROS = {
+    "DerivationImageSequence",
+    "FrameContentSequence",
+    "PixelMeasuresSequence",
+    "PlaneOrientationSequence",
+    "PlanePositionSequence",
+    "SegmentIdentificationSequence",
+}
+
+
 def test_required_attributes_are_there(case):
+    groups = "segmentation-multi-frame-functional-groups"
+    modules = {module["key"] for module in get_iod_module_map()["segmentation"] if module["usage"] == "M"}
     for mask in case.masks():
         seg = pydicom.dcmread(case.out / f"{case.name}_{mask}_seg.dcm")
-        for module in get_iod_module_map()["segmentation"]:
-            if module["usage"] == "M":
-                check_required_attributes(seg, module["key"])
-        check_required_attributes(seg, "frame-of-reference")
-        check_required_attributes(seg, "common-instance-reference")
+        for module in modules - {groups} | {"frame-of-reference", "common-instance-reference"}:
+            check_required_attributes(seg, module)
+        check_required_attributes(seg, groups, recursive=False)
+        (shared,) = seg.SharedFunctionalGroupsSequence
+        assert len(seg.PerFrameFunctionalGroupsSequence) == seg.NumberOfFrames
+        for own in seg.PerFrameFunctionalGroupsSequence:
+            # What is shared and what is a frame's own are the two halves of its groups.
+            assert not set(shared.keys()) & set(own.keys())
+            both = Dataset()
+            both.update(shared)
+            both.update(own)
+            assert {element.keyword for element in both} == MACROS
+            for macro in MACROS:
+                path = ["PerFrameFunctionalGroupsSequence", macro]
+                (item,) = both[macro].value
+                check_required_attributes(item, groups, path)
         for element in seg.iterall():
-            element.value  # noqa: B018  pydicom judges a value when it is asked for
+            # pydicom judges a value when it is asked for.
+            assert element.VM >= 0
 
 
 def test_patient_and_study_are_those_of_the_scan(axial):

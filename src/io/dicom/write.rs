@@ -130,7 +130,11 @@ fn decimal(value: f64) -> String {
     let places = (0..MOST_DECIMAL).rev();
     let mut fixed = places.map(|places| format!("{value:.places$}"));
     match fixed.find(|text| text.len() <= MOST_DECIMAL) {
-        Some(text) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        Some(text) if text.contains('.') => {
+            let text = text.trim_end_matches('0');
+            text.trim_end_matches('.').to_owned()
+        }
+        Some(text) => text,
         None => format!("{value:.9e}"),
     }
 }
@@ -150,6 +154,7 @@ mod tests {
             (-200.0 / 3.0, "-66.666666666667"),
             (6.123233995736766e-17, "0"),
             (10.799999999999999, "10.8"),
+            (1234567890123450.5, "1234567890123450"),
             (-f64::MAX, "-1.797693135e308"),
         ] {
             assert_eq!(decimal(value), text);
