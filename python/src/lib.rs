@@ -220,7 +220,7 @@ impl Engine {
             dict.set_item(name, PyByteArray::new(py, &mask))?;
         }
         let report = findings.as_ref().map(|f| f.to_json()).transpose();
-        let warnings = findings.as_ref().map_or(&[][..], |f| &f.warnings);
+        let warnings = findings.as_ref().map_or(&[][..], |f| f.warnings.as_slice());
         Ok(Segmented {
             case,
             shape,
