@@ -108,6 +108,7 @@ def test_axes_turned_and_flipped(quick, straight, hu, image, codes):
     for name, mask in straight.masks.items():
         expected = nib.orientations.apply_orientation(mask, way)
         np.testing.assert_array_equal(result.masks[name], expected, err_msg=name)
+
     # The same millimetres.
     def place(found):
         return nib.affines.apply_affine(found.affine, np.argwhere(found.infnet)).mean(axis=0)
