@@ -134,7 +134,9 @@ class Segmenter:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("scans", type=Path, help="folder of scans")
-    parser.add_argument("--out", type=Path, required=True, help="folder for masks, reports, cohort.csv")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for masks, reports, cohort.csv"
+    )
     parser.add_argument("--glob", default="*", help="which files and folders are scans")
     parser.add_argument("--resume", action="store_true", help="skip the cases that are done")
     parser.add_argument("--model", default="both", choices=("both", "normnet", "infnet"))

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Mask = npt.NDArray[np.uint8]
-Scan = Union[str, "os.PathLike[str]", npt.NDArray[Any]]
+Scan = str | os.PathLike[str] | npt.NDArray[Any]
 Progress = Callable[[float, str], object]
 
 _BUNDLED = Path(__file__).parent / "models"
@@ -268,15 +268,30 @@ def segment(
     series: str | None = None,
     name: str = "scan",
     progress: Progress | None = None,
-    **settings: Any,
+    model: Literal["both", "normnet", "infnet"] = "both",
+    device: Literal["auto", "cpu", "gpu", "cuda"] = "auto",
+    precision: Literal["int8", "f32"] = "int8",
+    looks: int | None = None,
+    normnet: Literal["best", "paper"] = "best",
+    infnet: Literal["semi", "labelled"] = "semi",
+    lungs_by: Literal["network", "threshold"] = "network",
+    models: str | os.PathLike[str] | None = None,
+    max_memory: int | None = None,
 ) -> Segmentation:
     """Finds lungs and infection in one scan: :meth:`Engine.segment` of an :class:`Engine` with
-    these ``settings`` (``model``, ``device``, ``precision``, ``looks``, ``models`` …). For many
-    scans make one engine and keep it."""
-    engine = Engine(**settings)
-    return engine.segment(
-        scan, affine, lungs=lungs, series=series, name=name, progress=progress
+    these settings. For many scans make one engine and keep it."""
+    engine = Engine(
+        model=model,
+        device=device,
+        precision=precision,
+        looks=looks,
+        normnet=normnet,
+        infnet=infnet,
+        lungs_by=lungs_by,
+        models=models,
+        max_memory=max_memory,
     )
+    return engine.segment(scan, affine, lungs=lungs, series=series, name=name, progress=progress)
 
 
 def _rows(name: str, affine: npt.ArrayLike) -> list[list[float]]:

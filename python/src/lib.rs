@@ -223,7 +223,7 @@ impl Engine {
         }
         let run = done.record.to_json();
         let report = findings.as_ref().map(|f| f.to_json()).transpose();
-        let warnings = findings.as_ref().map_or(&[][..], |f| &f.warnings);
+        let warnings = findings.as_ref().map_or(&[][..], |f| f.warnings.as_slice());
         Ok(Segmented {
             case,
             shape,

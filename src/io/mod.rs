@@ -4,7 +4,7 @@
 //! checked against [`Limits`] and against the bytes that are really there before anything is
 //! allocated. [`open`] is the door for one file, [`open_files`] for the files of a folder; the
 //! formats live in [`dicom`], [`nifti`], [`nrrd`], [`metaimage`] and [`image`]. [`path`] gets the bytes
-//! from disk, and [`array`] takes voxels that a program has in memory.
+//! from disk, and [`mod@array`] takes voxels that a program has in memory.
 
 mod archive;
 pub mod array;

@@ -1,5 +1,6 @@
 """What goes wrong is an exception that says what to do."""
 
+import json
 import shutil
 import signal
 import threading
@@ -76,6 +77,13 @@ def test_settings_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("PLEURA_MODELS", str(tmp_path / "elsewhere"))
     with pytest.raises(pleura.EngineError, match="elsewhere"):
         pleura.Engine(device="cpu")
+
+
+def test_the_package_has_every_8_bit_weight():
+    manifest = json.loads((BUNDLED / "manifest.json").read_text())
+    packed = {m["file"]: m["bytes"] for m in manifest["models"] if m["precision"] == "int8"}
+    found = {file.name: file.stat().st_size for file in BUNDLED.glob("*.safetensors")}
+    assert found == packed and packed
 
 
 def test_weights_that_are_damaged_or_too_large(phantom, tmp_path):
