@@ -5,6 +5,7 @@
 //! order, also bytes from an earlier attempt; [`Analysis::finish`] makes masks and report. The
 //! page, several workers, the command line, cancel and resume all drive the same machine.
 
+use crate::date::Date;
 use crate::engine::{EngineError, Task};
 use crate::findings::{
     self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
@@ -311,6 +312,7 @@ struct Scan {
     hu: Volume<i16>,
     way_back: Reorientation,
     lungs: Option<Volume<u8>>,
+    date: Option<Date>,
 }
 
 /// Slices that neighbouring slabs share; each slab answers for its middle.
@@ -371,10 +373,12 @@ impl Analysis {
                 let (hu, way_back) = scan.hu.into_lps();
                 let warnings = scan.warnings.iter().map(WarningEntry::from).collect();
                 let lungs = None;
+                let date = scan.date;
                 let scan = Scan {
                     hu,
                     way_back,
                     lungs,
+                    date,
                 };
                 (Subject::Volume(Box::new(scan)), warnings)
             }
@@ -910,8 +914,9 @@ impl Analysis {
             infnet_classified: infection.as_ref().is_some_and(|work| work.classified),
             input: &scan.way_back,
         };
-        let findings = findings::findings(&measured, self.warnings, provenance)
+        let mut findings = findings::findings(&measured, self.warnings, provenance)
             .map_err(|e: FindingsError| grid(&file, e))?;
+        findings.date = scan.date;
         let way_back = scan.way_back;
         drop(scan);
         let mut files = Vec::new();

@@ -15,14 +15,17 @@
 //! | [`weights`] | manifest, checksums, weight files |
 //! | [`findings`], [`metrics`] | measures of a scan; measures of a segmentation |
 //! | [`correction`] | lesions taken away by a person |
+//! | [`follow`], [`date`] | reports of one patient from several days, compared |
 //! | [`phantom`] | the chest phantom that demos and tests use |
 //!
 //! Research and teaching, not for diagnosis.
 
 pub mod analysis;
 pub mod correction;
+pub mod date;
 pub mod engine;
 pub mod findings;
+pub mod follow;
 pub mod grid;
 pub mod infnet;
 pub mod io;

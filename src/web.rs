@@ -6,6 +6,7 @@
 //! settles then.
 
 mod correction;
+mod follow;
 
 use crate::analysis::{self, Options, OutputFile};
 use crate::io::Limits;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod evaluate;
+mod follow;
 pub mod heap;
 mod input;
 #[cfg(feature = "train")]
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Find lungs and infection in scans and slices.
     Segment(segment::SegmentArgs),
+    /// Compare the reports of one patient from several days.
+    Follow(follow::FollowArgs),
     /// Measure a network against truth.
     #[command(subcommand)]
     Evaluate(evaluate::Evaluate),
@@ -62,6 +65,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Segment(args) => segment::run(&args),
+        Command::Follow(args) => follow::run(&args),
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Phantom(args) => phantom::run(&args),
         #[cfg(feature = "train")]

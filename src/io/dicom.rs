@@ -4,7 +4,7 @@
 //! images (PS3.3 A.38) open, with pixels that are native, deflated, RLE or JPEG (8 bits, or
 //! lossless). Geometry comes from ImagePositionPatient and ImageOrientationPatient alone (PS3.3
 //! C.7.6.2.1.1), and goes from DICOM's LPS to RAS here. Nothing that says who the patient is
-//! leaves this module.
+//! leaves this module; the day of the scan does, which a follow-up is ordered by.
 //!
 //! dicom-rs decodes the headers of elements; what goes over the values is our own, because a file
 //! is not to be trusted: the crate's readers allocate what a length claims, and recurse without end.
@@ -84,7 +84,8 @@ pub fn read(
     warnings.extend(plan.warnings.iter().cloned());
     let hu = volume(name, &all, stack, &plan, limits)?;
     warnings.extend(warning::inspect(&hu));
-    Ok(Scan { hu, warnings })
+    let date = stack.about.date;
+    Ok(Scan { hu, warnings, date })
 }
 
 /// What the headers give reason to warn of.

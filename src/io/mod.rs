@@ -25,6 +25,7 @@ pub use warning::{Warning, inspect};
 
 use std::borrow::Cow;
 
+use crate::date::Date;
 use crate::volume::Volume;
 use dicom::Series;
 use sniff::Kind;
@@ -59,6 +60,8 @@ pub struct Scan {
     pub hu: Volume<i16>,
     /// What makes the results less trustworthy.
     pub warnings: Vec<Warning>,
+    /// The day on which it was made, where the file says so, which only DICOM does.
+    pub date: Option<Date>,
 }
 
 /// What a file turned out to hold.
