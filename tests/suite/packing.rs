@@ -251,7 +251,7 @@ fn intermediate_tensors_are_read_by_name() {
     let names: Vec<&str> = tapped.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["f2", "S_2"], "the order in which they arise");
     assert_eq!(tapped[0].shape[2..], [SIDE / 4; 2]);
-    assert_eq!(tapped[0].values.len(), tapped[0].shape.iter().product());
+    assert_eq!(tapped[0].values.len(), tapped[0].shape.iter().product::<usize>());
     let logits = pollster::block_on(engine.forward(&entry, &input)).unwrap();
     assert_eq!(tapped[1].values, logits);
     let error = read(&["S_7"]).err().unwrap().to_string();
