@@ -8,6 +8,8 @@ use pleura::{io, volume};
 mod command;
 #[cfg(all(feature = "cli", feature = "train"))]
 mod formats;
+#[cfg(all(feature = "cli", feature = "train"))]
+mod follow;
 mod golden;
 #[cfg(feature = "train")]
 mod gradients;
