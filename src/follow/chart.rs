@@ -9,7 +9,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-const WIDTH: f64 = 480.0;
+/// As wide as a phone, where its letters are then as large as those around it.
+const WIDTH: f64 = 400.0;
 /// Height of a network's panel.
 const PANEL: f64 = 190.0;
 /// Around the plot of a panel: left, top, right, bottom.
@@ -205,13 +206,13 @@ impl Panel<'_> {
 
     fn legend(&self, out: &mut String, texts: &ChartTexts, y: f64) {
         /// Width of an entry.
-        const ENTRY: f64 = 124.0;
+        const ENTRY: f64 = 112.0;
         let left = WIDTH - ENTRY * LUNGS.len() as f64;
         for (at, (lung, name)) in LUNGS.into_iter().zip(&texts.lungs).enumerate() {
             let (x, style) = (left + ENTRY * at as f64, style(lung));
-            put(out, &stroke(&style, &format!("M{x} {:.1}h26", y - 4.0)));
-            put(out, &mark(&style, x + 13.0, y - 4.0));
-            put(out, &text("legend", [x + 32.0, y], "start", name));
+            put(out, &stroke(&style, &format!("M{x} {:.1}h22", y - 4.0)));
+            put(out, &mark(&style, x + 11.0, y - 4.0));
+            put(out, &text("legend", [x + 27.0, y], "start", name));
         }
     }
 

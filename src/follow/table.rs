@@ -25,14 +25,13 @@ impl FollowUp {
             Lung::Left => "left lung",
         };
         let (first, last) = (row.values.first()?, row.values.last()?);
-        let percents = (first.percent?, last.percent?);
         let days = self.scans.last()?.days_from_first;
         let plural = if days == 1 { "" } else { "s" };
         Some(format!(
-            "{}, {lung}: {:.2} % → {:.2} %, {} points in {days} day{plural}",
+            "{}, {lung}: {} % → {} %, {} points in {days} day{plural}",
             row.network.name(),
-            percents.0,
-            percents.1,
+            hundredths(first.percent?),
+            hundredths(last.percent?),
             signed(last.from_first?),
         ))
     }
@@ -65,10 +64,16 @@ impl FollowUp {
     }
 }
 
+/// To two decimals, halves away from nought: what is compared has three, which are not all binary.
+fn hundredths(value: f64) -> String {
+    let thousandths = (value * 1e3).round();
+    format!("{:.2}", (thousandths / 10.0).round() / 100.0)
+}
+
 /// With a true minus sign, and a plus where it rose.
 fn signed(points: f64) -> String {
     // What is shown as nought has no sign.
-    let shown = format!("{:.2}", points.abs());
+    let shown = hundredths(points.abs());
     match points {
         _ if shown == "0.00" => shown,
         p if p < 0.0 => format!("−{shown}"),

@@ -57,9 +57,14 @@ fn reports_of_two_days_give_comparison_table_and_picture() {
     let done = run(&["--dates", "2026-02-01,-"]);
     assert_code(&done, 0);
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(said.contains("Inf-Net, both lungs: ") && said.contains("points in 21 days"), "{said}");
+    assert!(
+        said.contains("Inf-Net, both lungs: ") && said.contains("points in 21 days"),
+        "{said}"
+    );
     let compared: FollowUp = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
-    let both = compared.row(Network::Infnet, Lung::Both, Part::Whole).unwrap();
+    let both = compared
+        .row(Network::Infnet, Lung::Both, Part::Whole)
+        .unwrap();
     let percent = |f: &Findings| f.both.infnet.as_ref().unwrap().lesion.percent;
     assert!(percent(&before) > Some(0.0));
     let values: Vec<_> = both.values.iter().map(|v| v.percent).collect();
@@ -83,7 +88,12 @@ fn what_is_no_report_is_named() {
     assert_code(&refused, 1);
     assert_says(&refused, &["b_2026-01-12_report.json", "is no report"]);
     // Much longer than any report, and never read.
-    fs::File::options().write(true).open(&bad).unwrap().set_len(1 << 34).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&bad)
+        .unwrap()
+        .set_len(1 << 34)
+        .unwrap();
     let refused = pleura(["follow", &good, &bad, "--out", &out]);
     assert_code(&refused, 1);
     assert_says(&refused, &["b_2026-01-12_report.json", "bytes"]);

@@ -187,7 +187,7 @@ export class FollowUp {
     const choose = (kind: 'file' | 'folder'): void => byId(`${kind}-input`).click();
     const folder = button('follow-folder', TEXT.page.openFolder, () => choose('folder'));
     folder.hidden = !('webkitdirectory' in byId('folder-input'));
-    const show = button('follow-show', TEXT.follow.show, () => void this.work(() => this.show()), 'primary');
+    const show = button('follow-show', TEXT.follow.show, () => void this.work(() => this.show()), 'primary small');
     show.hidden = entries.length < 2;
     this.card.replaceChildren(
       title,

@@ -12,3 +12,8 @@ export function stepsBetween(scans: readonly Lungs[]): number {
 export function linked({ lungs: [first, last] }: Lungs, height: number): number {
   return first + Math.round(height * (last - first));
 }
+
+/** Height of a slice, likewise; that of the nearer end where it lies beyond the lungs. */
+export function heightOf({ lungs: [first, last] }: Lungs, slice: number): number {
+  return last > first ? Math.min(Math.max((slice - first) / (last - first), 0), 1) : 0;
+}

@@ -7,12 +7,12 @@ import { TEXT } from '../strings.ts';
 import { WINDOWS, type WindowName } from '../windows.ts';
 import type { FollowClient } from './client.ts';
 import { dateOf, type Entry } from './dates.ts';
-import { linked, stepsBetween } from './heights.ts';
-import type { Loaded, Side } from './protocol.ts';
+import { heightOf, linked, stepsBetween } from './heights.ts';
+import type { Drawn, Loaded, Side } from './protocol.ts';
 
 const SIDES: Side[] = ['left', 'right'];
 const MANY_SLICES = 10;
-/** Where it begins: the lungs are widest in the lower half. */
+/** Where it begins if nothing is marked: the lungs are widest in the lower half. */
 const BEGIN = 0.4;
 /** What a choice of the masks shows. */
 const SHOWN: Record<string, Omit<View, 'lungs' | 'difference'>> = {
@@ -46,9 +46,11 @@ export class Panes {
   private entries: readonly Entry[] = [];
   /** 0 at the base, 1 at the apex. */
   private at = BEGIN;
+  /** Nobody has gone anywhere yet. */
+  private fresh = true;
 
   constructor(private readonly client: FollowClient) {
-    this.slider.addEventListener('input', () => this.go(Number(this.slider.value)));
+    this.slider.addEventListener('input', () => this.move(Number(this.slider.value)));
   }
 
   /** These can be chosen; the first and the last are, unless others still can. */
@@ -81,7 +83,7 @@ export class Panes {
     const step = to[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    this.go(step);
+    this.move(step);
   }
 
   private pane(side: Side): Pane {
@@ -94,7 +96,7 @@ export class Panes {
       'wheel',
       (event) => {
         event.preventDefault();
-        this.go(Number(this.slider.value) - Math.sign(event.deltaY));
+        this.move(Number(this.slider.value) - Math.sign(event.deltaY));
       },
       { passive: false },
     );
@@ -166,6 +168,8 @@ export class Panes {
       if (pane.entry !== entry) return;
       pane.loaded = loaded;
       pane.canvas.style.aspectRatio = String(loaded.aspect);
+      // The earlier date says where there is something to see.
+      if (this.fresh && pane.side === 'left' && loaded.fullest !== null) this.at = heightOf(loaded, loaded.fullest);
       this.range();
     } catch (error) {
       if (pane.entry === entry) pane.caption.textContent = TEXT.follow.lostPicture(messageOf(error));
@@ -181,6 +185,12 @@ export class Panes {
     const last = stepsBetween(this.loaded);
     this.slider.max = String(last);
     this.go(Math.round(this.at * last));
+  }
+
+  /** The person goes there. */
+  private move(step: number): void {
+    this.fresh = false;
+    this.go(step);
   }
 
   private go(step: number): void {
@@ -212,9 +222,7 @@ export class Panes {
         const view: View = { ...(SHOWN[this.shown] as Omit<View, 'lungs' | 'difference'>), lungs: true, difference: false };
         const drawn = await this.client.ask('draw', { side, slice, window: WINDOWS[this.window], view, opacity: OPACITY });
         if (loaded !== pane.loaded) continue;
-        pane.canvas.width = drawn.width;
-        pane.canvas.height = drawn.height;
-        pane.canvas.getContext('2d')?.putImageData(new ImageData(drawn.pixels, drawn.width, drawn.height), 0, 0);
+        paint(pane.canvas, drawn);
         pane.canvas.dataset['slice'] = String(slice);
         pane.canvas.hidden = false;
         pane.caption.textContent = TEXT.follow.sliceAt(whole(slice + 1), whole(loaded.slices), loaded.thinned);
@@ -224,4 +232,20 @@ export class Panes {
     }
     pane.drawing = false;
   }
+}
+
+/** With the letters of the sides: the patient's right is on the left. */
+function paint(canvas: HTMLCanvasElement, { pixels, width, height }: Drawn): void {
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext('2d');
+  if (context === null) return;
+  context.putImageData(new ImageData(pixels, width, height), 0, 0);
+  const letter = Math.round(height / 22);
+  context.font = `600 ${letter}px sans-serif`;
+  context.fillStyle = '#fff';
+  context.textBaseline = 'middle';
+  context.fillText('R', letter / 3, height / 2);
+  context.textAlign = 'right';
+  context.fillText('L', width - letter / 3, height / 2);
 }

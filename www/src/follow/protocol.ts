@@ -69,6 +69,8 @@ export interface Loaded {
   /** Axial slices, and which of them have lung, first and last, from the feet up. */
   slices: number;
   lungs: [number, number];
+  /** The slice of which most is marked; null where nothing is. */
+  fullest: number | null;
   width: number;
   height: number;
   /** Width by height of the picture in mm. */

@@ -41,7 +41,8 @@ export class Slices {
     const [across, down] = order.map((axis) => layout.spacing[(Math.abs(axis) - 1) as 0 | 1 | 2]) as [number, number, number];
     const aspect = (width * across) / (height * down);
     const lungs = lungSlices(codes, width * height, slices);
-    return new Slices(small, layout, order, codes, { slices, lungs, width, height, aspect, thinned: steps.some((step) => step > 1) });
+    const fullest = fullestSlice(codes, width * height, slices);
+    return new Slices(small, layout, order, codes, { slices, lungs, fullest, width, height, aspect, thinned: steps.some((step) => step > 1) });
   }
 
   /** A slice, from the feet up. */
@@ -89,4 +90,15 @@ export function lungSlices(codes: Uint8Array, area: number, slices: number): [nu
   if (first > last) return [0, slices - 1];
   while (!has(last)) last -= 1;
   return [first, last];
+}
+
+/** The slice of which most is marked; null where nothing is. */
+export function fullestSlice(codes: Uint8Array, area: number, slices: number): number | null {
+  let [fullest, most] = [-1, 0];
+  for (let slice = 0; slice < slices; slice += 1) {
+    let marked = 0;
+    for (let i = slice * area; i < (slice + 1) * area; i += 1) if ((codes[i] as number) > 2) marked += 1;
+    if (marked > most) [fullest, most] = [slice, marked];
+  }
+  return fullest < 0 ? null : fullest;
 }

@@ -20,7 +20,7 @@ listen<ToFollow>(async (message) => {
   }
 });
 
-function post(message: FromFollow, transfer: Transferable[]): void {
+function post(message: FromFollow, transfer: Transferable[] = []): void {
   scope.postMessage(message, transfer);
 }
 

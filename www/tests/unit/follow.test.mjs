@@ -4,8 +4,8 @@ import { load } from '../lib/load.mjs';
 
 const { apart, areReports } = await load('follow/apart.ts');
 const { dateOf, Dates, heldBy, MOST_DATES, MOST_HELD, packed } = await load('follow/dates.ts');
-const { linked, stepsBetween } = await load('follow/heights.ts');
-const { lungSlices, Slices } = await load('follow/slices.ts');
+const { heightOf, linked, stepsBetween } = await load('follow/heights.ts');
+const { fullestSlice, lungSlices, Slices } = await load('follow/slices.ts');
 const { sentences, signed } = await load('follow/table.ts');
 const { ofEachDate } = await load('series-choices.ts');
 
@@ -84,6 +84,10 @@ test('slices are linked from base to apex of each date', () => {
   assert.deepEqual([0, 0.5, 1].map((at) => [linked(short, at), linked(long, at)]), [[10, 0], [20, 50], [30, 100]]);
   assert.deepEqual(lungSlices(Uint8Array.of(0, 3, 1, 0, 5, 12, 0, 6), 2, 4), [1, 2]);
   assert.deepEqual(lungSlices(new Uint8Array(8), 2, 4), [0, 3]);
+  assert.equal(fullestSlice(Uint8Array.of(0, 3, 1, 0, 5, 12, 0, 6), 2, 4), 2);
+  assert.equal(fullestSlice(Uint8Array.of(0, 1, 2, 0), 2, 2), null);
+  assert.deepEqual([5, 10, 20, 99].map((slice) => heightOf(short, slice)), [0, 0, 0.5, 1]);
+  assert.equal(heightOf({ lungs: [3, 3] }, 3), 0);
 });
 
 /** A file of 3 × 2 × 4 voxels along L, P and S; int16 or uint8. */
@@ -113,7 +117,7 @@ test('a slice is drawn on the radiological display, with its masks over it', () 
   const lungs = file(8, (i, j, k) => (k === 0 ? 0 : i === 0 ? 1 : 2));
   const infnet = file(8, (i, j, k) => (k === 1 && i === 2 && j === 1 ? 2 : 0));
   const slices = Slices.of(scan, { lungs, infnet });
-  assert.deepEqual(slices.about, { slices: 4, lungs: [1, 3], width: 3, height: 2, aspect: 1, thinned: false });
+  assert.deepEqual(slices.about, { slices: 4, lungs: [1, 3], fullest: 1, width: 3, height: 2, aspect: 1, thinned: false });
   const view = { lungs: true, normnet: true, ggo: true, consolidation: true, difference: false };
   const lung = { width: 1500, level: -600 };
   const pixel = ({ pixels }, x, y) => [...pixels.subarray(4 * (x + 3 * y), 4 * (x + 3 * y) + 3)];
