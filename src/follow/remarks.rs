@@ -16,7 +16,7 @@ pub const SLICE_PERCENT: f64 = 5.0;
 pub struct Remark {
     /// Stable name, for programs.
     pub code: String,
-    /// The scans that it is about, by their place from 0: one, or two that differ.
+    /// The scans that it is about, by their place from 0: all of which it holds, or two that differ.
     pub scans: Vec<usize>,
     /// What it means, for people.
     pub text: String,
@@ -35,32 +35,38 @@ const DIFFERENCES: [(&str, Differs); 6] = [
     ("version", version),
 ];
 
-/// Every day is held against the day before and against the first.
+/// Something about a day by itself, and whether it holds.
+type Holds = fn(&Findings) -> bool;
+
+/// By the code of the remark, with its text.
+const ALONE: [(&str, Holds, &str); 2] = [
+    ("edited", edited, "masks were corrected by hand."),
+    (
+        CUT,
+        cut,
+        "not all of the lungs was scanned: percentages, thirds and heights are those of the part \
+         that was.",
+    ),
+];
+
+/// What holds of days, and in what every day differs from the day before and from the first.
 pub(super) fn remarks(dated: &[Dated]) -> Vec<Remark> {
     let mut found = Vec::new();
-    for (at, scan) in dated.iter().enumerate() {
-        let mut alone = |code: &str, text: &str| {
-            found.push(Remark {
-                code: code.into(),
-                scans: vec![at],
-                text: format!("{}: {text}", scan.date),
-            });
-        };
-        if edited(&scan.findings) {
-            alone("edited", "the masks were corrected by hand.");
+    for (code, holds, text) in ALONE {
+        let of = |(at, scan): (usize, &Dated)| holds(&scan.findings).then_some((at, scan.date));
+        let (scans, dates): (Vec<_>, Vec<_>) = dated.iter().enumerate().filter_map(of).unzip();
+        if scans.is_empty() {
+            continue;
         }
-        if scan.findings.warnings.iter().any(|w| w.code == CUT) {
-            alone(
-                CUT,
-                "the scan does not hold the whole lungs, so percentages, thirds and heights are \
-                 those of the part that was scanned.",
-            );
-        }
-        let earlier: BTreeSet<usize> = match at {
-            0 => BTreeSet::new(),
-            at => BTreeSet::from([0, at - 1]),
-        };
-        for before in earlier {
+        let dates: Vec<String> = dates.iter().map(ToString::to_string).collect();
+        found.push(Remark {
+            code: code.into(),
+            scans,
+            text: format!("{}: {text}", dates.join(", ")),
+        });
+    }
+    for (at, scan) in dated.iter().enumerate().skip(1) {
+        for before in BTreeSet::from([0, at - 1]) {
             let Some(other) = dated.get(before) else {
                 continue;
             };
@@ -87,6 +93,10 @@ pub(super) fn slice_mm(findings: &Findings) -> Option<f64> {
     let scan = &findings.scan;
     let axis = scan.orientation.find(['S', 'I'])?;
     scan.spacing_mm.get(axis).copied()
+}
+
+fn cut(findings: &Findings) -> bool {
+    findings.warnings.iter().any(|w| w.code == CUT)
 }
 
 pub(super) fn edited(findings: &Findings) -> bool {

@@ -48,7 +48,7 @@ export interface Compared {
   schema_version: number;
   scans: FollowedScan[];
   rows: Row[];
-  /** What makes days hard to compare: one scan, or two that differ, by their places from 0. */
+  /** What makes days hard to compare, and the scans that it is about, by their places from 0. */
   remarks: { code: string; scans: number[]; text: string }[];
 }
 

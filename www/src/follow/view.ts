@@ -122,8 +122,7 @@ export class FollowView {
       make('ul', { class: 'warnings' }, remarks),
       make('ul', { id: 'follow-changes' }, changes),
       this.panes.element,
-      chart(made.svg),
-      ...tables(compared),
+      make('div', { class: 'follow-figures' }, [chart(made.svg), make('div', {}, tables(compared))]),
       make('div', { class: 'buttons follow-saves' }, saves(made)),
     );
     this.panes.offer(entries);

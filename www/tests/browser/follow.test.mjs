@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { assertAccessible } from '../lib/axe.mjs';
-import { ANALYSIS_MS, saveAll, skipReason, soon, useBrowser } from '../lib/browser.mjs';
+import { ANALYSIS_MS, choose, SAID_MS, saveAll, skipReason, soon, useBrowser } from '../lib/browser.mjs';
+import { dicomSeries } from '../lib/dicom.mjs';
 import { masks } from '../lib/masks.mjs';
+import { readScan } from '../lib/nifti.mjs';
 import { workersOf } from '../lib/workers.mjs';
+import { zip } from '../lib/zip.mjs';
 
 describe('follow-up', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
   const { open } = useBrowser();
@@ -49,7 +52,7 @@ describe('follow-up', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     assert.match(await page.textContent('#follow-dates'), /from the file name/);
     assert.match(await page.textContent('#follow-changes'), /Inf-Net, right lung: [\d.]+ % → [\d.]+ %, [+−]?[\d.]+ points in 21 days/);
     // The piece holds no whole lung, and says so.
-    assert.equal(await page.$$eval('[data-code="lungs_cut"]', (all) => all.length >= 2), true);
+    assert.match(await page.textContent('#follow [data-code="lungs_cut"]'), /^2026-01-11 and 2026-02-01: not all of the lungs/);
 
     // The slices are those of the same height in the lungs of each.
     const slices = () => page.$$eval('.follow-pair canvas', (all) => all.map(({ dataset }) => Number(dataset.slice)));
@@ -162,6 +165,35 @@ describe('follow-up', { skip: skipReason(), timeout: 2 * ANALYSIS_MS }, () => {
     assert.deepEqual(saved.scans.map(({ date, date_from: from }) => [date, from]), [['2026-03-01', 'report'], ['2026-03-08', 'given']]);
     await page.click('[data-name="b_report.json"] button');
     await soon(async () => assert.match(await page.textContent('#follow-said'), /Two scans with a date/));
+    assert.deepEqual(watch.foreign, []);
+    assert.deepEqual(watch.errors, []);
+  });
+
+  test('series of several dates wait for each other, and what does not open does not stop them', async (t) => {
+    const { page, watch } = await open(t, '?device=cpu&model=infnet');
+    const scan = readScan(await readFile(join(folder, 'p_2026-01-11.nii.gz')));
+    const series = [['20260201', 1], ['20260111', 2], ['20260111', 4]].map(([date, every], i) =>
+      dicomSeries(scan, { uid: `1.2.${i + 1}`, description: `series ${i + 1}`, date, every }));
+    const files = series.flatMap((all, i) => [...all].map(([name, bytes]) => [`${i}/${name}`, bytes]));
+    await choose(page, 'patient.zip', zip(files));
+    await page.waitForSelector('#series[open]', { timeout: 3 * SAID_MS });
+    assert.deepEqual(await page.$$eval('#series-list label', (all) => all.map(({ innerText }) => /\d{4}-\d\d-\d\d$/.exec(innerText)?.[0])), [
+      '2026-02-01',
+      '2026-01-11',
+      '2026-01-11',
+    ]);
+    assert.equal(await page.textContent('#series-each'), 'All 2 dates, one after the other');
+    await page.click('#series-each');
+    await soon(async () => assert.equal(await page.textContent('.follow-list'), 'patient.zip waits'));
+    await page.click('#cancel');
+    await soon(async () => assert.equal(await page.textContent('.follow-list'), ''));
+    await page.click('#follow-end');
+
+    const cut = (await readFile(join(folder, 'p_2026-01-11.nii.gz'))).subarray(0, 2000);
+    const broken = ['a.nii.gz', 'b.nii.gz'].map((name) => ({ name, mimeType: 'application/gzip', buffer: cut }));
+    await page.setInputFiles('#file-input', broken);
+    await soon(async () => assert.match(await page.textContent('.follow-list'), /^a\.nii\.gz could not be analysed/));
+    await soon(async () => assert.match(await page.textContent('#message-text'), /b\.nii\.gz/));
     assert.deepEqual(watch.foreign, []);
     assert.deepEqual(watch.errors, []);
   });

@@ -3,8 +3,8 @@ import type { FollowMessages } from './en.ts';
 
 const SOURCES = { given: 'eingegeben', report: 'aus dem DICOM-Kopf', 'file-name': 'aus dem Dateinamen' };
 const REMARKS: Record<string, string> = {
-  edited: 'die Masken wurden von Hand korrigiert.',
-  lungs_cut: 'die Aufnahme enthält nicht die ganzen Lungen: Prozente, Drittel und Höhen sind die des aufgenommenen Teils.',
+  edited: 'Masken wurden von Hand korrigiert.',
+  lungs_cut: 'nicht die ganzen Lungen wurden aufgenommen: Prozente, Drittel und Höhen sind die des aufgenommenen Teils.',
   slice_thickness: 'verschiedener Schichtabstand. Die Netze markieren dicke und dünne Schichten unterschiedlich.',
   lung_volume:
     'die Lungenvolumen unterscheiden sich um mehr als 20 %, wie bei anderer Atemlage. Ein Prozentwert kann sich ändern, obwohl die Läsionen gleich sind.',

@@ -60,11 +60,11 @@ export const follow = {
   saveTable: 'Table (CSV)',
   saveChart: 'Chart (SVG)',
   print: 'Print',
-  /** `when` is one date, or two that differ. */
+  /** `when` is all dates of which it holds, or two that differ. */
   remark: (code: string, when: string, english: string): string => {
     const texts: Record<string, string> = {
-      edited: 'the masks were corrected by hand.',
-      lungs_cut: 'the scan does not hold the whole lungs: percentages, thirds and heights are those of the part that was scanned.',
+      edited: 'masks were corrected by hand.',
+      lungs_cut: 'not all of the lungs was scanned: percentages, thirds and heights are those of the part that was.',
       slice_thickness: 'slices of different distance. Networks mark thick and thin slices differently.',
       lung_volume: 'lung volumes differ by more than 20 %, as by another breath-hold. A percentage can change although the lesions do not.',
       networks: 'not the same networks ran.',

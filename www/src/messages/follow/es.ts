@@ -3,8 +3,8 @@ import type { FollowMessages } from './en.ts';
 
 const SOURCES = { given: 'escrita', report: 'de la cabecera DICOM', 'file-name': 'del nombre del archivo' };
 const REMARKS: Record<string, string> = {
-  edited: 'las máscaras se corrigieron a mano.',
-  lungs_cut: 'el estudio no contiene los pulmones enteros: porcentajes, tercios y alturas son los de la parte explorada.',
+  edited: 'máscaras corregidas a mano.',
+  lungs_cut: 'no se exploraron los pulmones enteros: porcentajes, tercios y alturas son los de la parte explorada.',
   slice_thickness: 'cortes con distinta separación. Las redes marcan de forma distinta los cortes gruesos y los finos.',
   lung_volume:
     'los volúmenes pulmonares difieren en más del 20 %, como por otra apnea. Un porcentaje puede cambiar sin que cambien las lesiones.',

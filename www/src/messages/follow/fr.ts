@@ -3,8 +3,8 @@ import type { FollowMessages } from './en.ts';
 
 const SOURCES = { given: 'saisie', report: 'de l’en-tête DICOM', 'file-name': 'du nom du fichier' };
 const REMARKS: Record<string, string> = {
-  edited: 'les masques ont été corrigés à la main.',
-  lungs_cut: 'l’examen ne contient pas les poumons entiers : pourcentages, tiers et hauteurs sont ceux de la partie examinée.',
+  edited: 'masques corrigés à la main.',
+  lungs_cut: 'les poumons n’ont pas été examinés en entier : pourcentages, tiers et hauteurs sont ceux de la partie examinée.',
   slice_thickness: 'espacement des coupes différent. Les réseaux marquent différemment les coupes épaisses et fines.',
   lung_volume:
     'les volumes pulmonaires diffèrent de plus de 20 %, comme par une autre apnée. Un pourcentage peut changer sans que les lésions changent.',

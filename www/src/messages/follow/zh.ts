@@ -4,7 +4,7 @@ import type { FollowMessages } from './en.ts';
 const SOURCES = { given: '手动输入', report: '来自 DICOM 文件头', 'file-name': '来自文件名' };
 const REMARKS: Record<string, string> = {
   edited: '掩膜经过手动修改。',
-  lungs_cut: '扫描不含完整的肺：百分比、三分区和高度都是指扫描到的部分。',
+  lungs_cut: '未扫描到完整的肺：百分比、三分区和高度都是指扫描到的部分。',
   slice_thickness: '层间距不同。网络对厚层和薄层的标记不同。',
   lung_volume: '肺容积相差超过 20 %，例如屏气程度不同。病灶不变，百分比也可能改变。',
   networks: '运行的网络不同。',
