@@ -5,6 +5,7 @@
 //! order, also bytes from an earlier attempt; [`Analysis::finish`] makes masks and report. The
 //! page, several workers, the command line, cancel and resume all drive the same machine.
 
+use crate::date::Date;
 use crate::engine::{EngineError, Task};
 use crate::findings::{
     self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
@@ -374,6 +375,7 @@ struct Scan {
     lungs: Option<Volume<u8>>,
     /// The user gave the lungs.
     lungs_given: bool,
+    date: Option<Date>,
 }
 
 /// Slices that neighbouring slabs share; each slab answers for its middle.
@@ -466,6 +468,7 @@ impl Analysis {
                     source: scan.source,
                     lungs: None,
                     lungs_given: false,
+                    date: scan.date,
                 };
                 (Subject::Volume(Box::new(scan)), warnings)
             }
@@ -1097,8 +1100,9 @@ impl Analysis {
             infnet_classified: infection.as_ref().is_some_and(|work| work.classified),
             input: &scan.way_back,
         };
-        let findings = findings::findings(&measured, self.warnings, provenance)
+        let mut findings = findings::findings(&measured, self.warnings, provenance)
             .map_err(|e: FindingsError| grid(&file, e))?;
+        findings.date = scan.date;
         let (way_back, source) = (scan.way_back, scan.source);
         let given = scan.lungs_given;
         drop(scan.hu);

@@ -340,6 +340,7 @@ impl Correction {
         );
         let measured = findings::findings(&self.measured(), warnings, provenance);
         let mut findings = measured.map_err(|e: FindingsError| self.grid(&e))?;
+        findings.date = self.findings.date;
         findings.removed = self.steps.iter().filter_map(Step::removed).collect();
         findings.painted = [Network::Normnet, Network::Infnet]
             .into_iter()

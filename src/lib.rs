@@ -54,6 +54,7 @@
 //! | [`record`] | the run manifest: what was done, to do it again |
 //! | [`weights`], [`quant`] | manifest, checksums, weight files; packing to 8 bits |
 //! | [`nn`] | building blocks and kernels that both networks share |
+//! | [`follow`], [`date`] | reports of one patient from several days, compared |
 //! | [`phantom`] | the chest phantom that demos and tests use |
 //!
 //! # Features
@@ -71,8 +72,10 @@
 
 pub mod analysis;
 pub mod correction;
+pub mod date;
 pub mod engine;
 pub mod findings;
+pub mod follow;
 pub mod grid;
 pub mod infnet;
 pub mod io;

@@ -6,6 +6,7 @@
 //! settles then.
 
 mod correction;
+mod follow;
 mod lesson;
 
 use crate::analysis::lesson::Lesson;

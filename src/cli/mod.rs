@@ -7,6 +7,7 @@ mod bench;
 mod cases;
 mod device;
 mod evaluate;
+mod follow;
 pub mod heap;
 mod input;
 #[cfg(feature = "train")]
@@ -41,6 +42,8 @@ enum Command {
     Segment(segment::SegmentArgs),
     /// Do an analysis again from its run manifest, and say whether it gives the same.
     Replay(replay::ReplayArgs),
+    /// Compare the reports of one patient from several days.
+    Follow(follow::FollowArgs),
     /// Measure a network against truth.
     #[command(subcommand)]
     Evaluate(evaluate::Evaluate),
@@ -71,6 +74,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Segment(args) => segment::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Follow(args) => follow::run(&args),
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Phantom(args) => phantom::run(&args),
         #[cfg(feature = "train")]

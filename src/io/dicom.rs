@@ -4,7 +4,8 @@
 //! images (PS3.3 A.38) open, with pixels that are native, deflated, RLE or JPEG (8 bits, or
 //! lossless). Geometry comes from ImagePositionPatient and ImageOrientationPatient alone (PS3.3
 //! C.7.6.2.1.1), and goes from DICOM's LPS to RAS here. What says who the patient is goes into no
-//! result but a segmentation, which is no segmentation of theirs without it ([`Source`]).
+//! result but a segmentation, which is no segmentation of theirs without it ([`Source`]); the day of
+//! the scan leaves this module, which a follow-up is ordered by.
 //!
 //! dicom-rs decodes the headers of elements; what goes over the values is our own, because a file
 //! is not to be trusted: the crate's readers allocate what a length claims, and recurse without end.
@@ -111,6 +112,7 @@ pub fn read(
         warnings,
         series: Some(stack.about.uid.clone()),
         source,
+        date: stack.about.date,
     })
 }
 

@@ -31,6 +31,7 @@ pub use warning::{Warning, inspect};
 
 use std::borrow::Cow;
 
+use crate::date::Date;
 use crate::volume::Volume;
 use dicom::Series;
 use sniff::Kind;
@@ -70,6 +71,8 @@ pub struct Scan {
     /// What a DICOM segmentation of the scan refers to; absent for other formats, and for DICOM
     /// files that lack what it takes, which is then among the warnings.
     pub source: Option<dicom::Source>,
+    /// The day on which it was made, where the file says so, which only DICOM does.
+    pub date: Option<Date>,
 }
 
 /// What a file turned out to hold.

@@ -132,6 +132,7 @@ impl Layout {
             warnings,
             series: None,
             source: None,
+            date: None,
         }
     }
 

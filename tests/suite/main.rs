@@ -9,6 +9,8 @@ mod cohort;
 #[cfg(all(feature = "cli", feature = "train"))]
 mod command;
 #[cfg(all(feature = "cli", feature = "train"))]
+mod follow;
+#[cfg(all(feature = "cli", feature = "train"))]
 mod formats;
 mod golden;
 #[cfg(feature = "train")]

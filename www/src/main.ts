@@ -9,6 +9,7 @@ import { EngineClient } from './engine/client.ts';
 import { messageOf, type EngineEvent } from './engine/events.ts';
 import { duration, fixed, whole } from './format.ts';
 import { MOST_FILES, TooManyFiles, type Opened } from './folder.ts';
+import { FollowUp } from './follow/follow.ts';
 import { listen } from './intake.ts';
 import { startKeys } from './keys.ts';
 import { startLanguage } from './language.ts';
@@ -19,7 +20,7 @@ import { Progress } from './progress.ts';
 import type { NamedBytes, Options, ScanInfo, Tile } from './protocol.ts';
 import { Replay } from './replay.ts';
 import { classified, isEdited, networksOf, readReport } from './report.ts';
-import { scanOf, type Scan } from './scan.ts';
+import { scanOf, type FindMask, type Scan } from './scan.ts';
 import { SeriesChoice } from './series.ts';
 import { registerServiceWorker } from './service-worker.ts';
 import { demoCase, engineSettings, fromAddress, fromForm, intoForm, TEST_PIECE } from './settings.ts';
@@ -61,6 +62,7 @@ class Page {
   private readonly series = new SeriesChoice(
     (uid) => this.choose(uid),
     () => this.cancel(),
+    (uids) => this.chooseEach(uids),
   );
   private readonly replay = new Replay(this.form, {
     open: (opened) => void this.openFiles(opened),
@@ -71,8 +73,11 @@ class Page {
     () => ({ weights: this.client.weights, settings: this.setup().settings, ready: this.ready }),
     this.asked.demo ?? demoCase(0),
   );
+  private readonly follow = new FollowUp((scan) => this.openScan(scan));
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
+  /** What the stage was given of it. */
+  private seen: Blob | undefined;
   private progress: Progress | undefined;
   /** What the last analysis was asked for. */
   private analysed: Options | undefined;
@@ -129,21 +134,31 @@ class Page {
   }
 
   private async openFiles(opened: Opened): Promise<void> {
-    this.reset();
+    if (this.follow.takes(opened)) return;
+    this.begin();
     showBusy(() => TEXT.steps.open);
     const { turn } = this;
-    const scan = await scanOf(opened, (files) => this.stage.findMask(files));
-    if (turn === this.turn) this.open(scan);
+    const findMask: FindMask = (files) => this.stage.findMask(files);
+    const scan = await scanOf(opened, findMask);
+    if (turn !== this.turn) return;
+    const first = await this.follow.first(scan, findMask);
+    if (turn === this.turn) this.open(first);
+  }
+
+  /** In the place of what is open, by the page itself. */
+  private openScan(scan: Scan): void {
+    this.reset();
+    this.open(scan);
   }
 
   private refuse(error: unknown): void {
-    this.reset();
+    this.begin();
     const text = (): string => (error instanceof TooManyFiles ? TEXT.tooManyFiles(whole(MOST_FILES)) : messageOf(error));
     showMessage(() => TEXT.failed('open'), text, 'problem');
   }
 
   private openDemo(pieceMm: number): void {
-    this.reset();
+    this.begin();
     showBusy(() => TEXT.makingDemo);
     byId('cancel').hidden = false;
     this.client.demo(demoCase(pieceMm));
@@ -165,6 +180,7 @@ class Page {
   }
 
   private show(file: Blob): void {
+    this.seen = file;
     // A picture that the browser can't decode may still be analysed, or be refused with a reason.
     this.shown = this.stage.show(file).catch(() => undefined);
   }
@@ -174,11 +190,26 @@ class Page {
     this.client.choose(series);
   }
 
+  /** One of each date, one after the other. */
+  private chooseEach([first = '', ...others]: string[]): void {
+    const { scan } = this;
+    if (scan !== undefined) this.follow.queue(others.map((series) => ({ ...scan, series })));
+    this.choose(first);
+  }
+
+  /** The person opens something. */
+  private begin(): void {
+    this.follow.stopped();
+    this.reset();
+  }
+
   private reset(): void {
     this.turn += 1;
     this.client.cancel();
     this.series.close();
+    this.follow.left();
     this.scan = undefined;
+    this.seen = undefined;
     this.stopProgress();
     hideMessage();
     hideStatus();
@@ -231,6 +262,7 @@ class Page {
   }
 
   private stop(): void {
+    this.follow.stopped();
     this.client.cancel();
     this.stopProgress();
     hideStatus();
@@ -288,6 +320,7 @@ class Page {
         this.failed(() => TEXT.failed(event.stage), () => event.message);
         this.stage.giveUp();
         if (event.stage === 'engine') showNoDevice();
+        this.follow.failed(this.scan?.name ?? '', event.message);
         return;
       default:
         // What only moves the progress.
@@ -343,7 +376,9 @@ class Page {
     await this.compare(files);
     if (turn !== this.turn) return;
     await this.overlay.showVolume(files, classified(report));
-    if (turn === this.turn && this.stage.showsVolume) this.brush.offer(networksOf(report), isEdited(report));
+    if (turn !== this.turn) return;
+    if (this.stage.showsVolume) this.brush.offer(networksOf(report), isEdited(report));
+    if (this.scan !== undefined) this.follow.presented({ scan: this.scan, seen: this.seen, files });
   }
 
   /** Before the masks are shown, which is quick, so that all findings are there by then. */
@@ -364,6 +399,7 @@ class Page {
   private died({ cause, recovery, kept }: Extract<EngineEvent, { type: 'died' }>): void {
     if (recovery === 'stop') {
       showNoDevice();
+      this.follow.stopped();
       this.failed(() => TEXT.recovery(recovery, kept), () => `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
       return;
     }

@@ -102,6 +102,8 @@ export interface SeriesInfo {
   kernel: string;
   rows: number;
   columns: number;
+  /** YYYY-MM-DD. */
+  date: string | null;
   thumbnail: Thumbnail | null;
 }
 

@@ -8,7 +8,7 @@ import { TEXT } from './strings.ts';
 /** How long an object URL must outlive the click that uses it. */
 const KEEP_MS = 60_000;
 
-function save(name: string, content: Uint8Array<ArrayBuffer>, type: string): void {
+export function save(name: string, content: Uint8Array<ArrayBuffer>, type: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
   make('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), KEEP_MS);

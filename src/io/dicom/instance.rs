@@ -11,6 +11,7 @@ use dicom_dictionary_std::{tags, uids};
 use super::element::{DataSet, Fault, PixelData, Reader};
 use super::syntax::{self, Syntax};
 use super::{fault, header};
+use crate::date::Date;
 use crate::io::{IoError, Limits};
 
 /// A direction's length, and the angle between a row and a column, may be off by this much: some
@@ -63,6 +64,8 @@ pub(super) struct About {
     pub(super) between: Option<f64>,
     pub(super) number: f64,
     pub(super) lossy: bool,
+    /// The day of the acquisition, or else of the study.
+    pub(super) date: Option<Date>,
 }
 
 /// A file with slices.
@@ -183,6 +186,13 @@ fn about(set: &DataSet) -> About {
         between: length(tags::SPACING_BETWEEN_SLICES),
         number: set.decimal(tags::INSTANCE_NUMBER).unwrap_or(0.0),
         lossy: set.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01"),
+        date: [
+            tags::ACQUISITION_DATE,
+            tags::ACQUISITION_DATE_TIME,
+            tags::STUDY_DATE,
+        ]
+        .into_iter()
+        .find_map(|tag| Date::dicom(&set.text(tag)?)),
     }
 }
 

@@ -1,5 +1,6 @@
 /** German. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/de.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: 'Die Werte sehen nicht nach Hounsfield-Einheiten aus: Es gibt kaum Luft. Die Ergebnisse sind unzuverlässig.',
@@ -322,4 +323,5 @@ export const de: Messages = {
   leaves: (n) => `${n} ${n === 1 ? 'Anfrage' : 'Anfragen'} an andere Websites`,
   leavesBlocked: 'verhindert',
   leavesSent: 'gesendet',
+  follow,
 };

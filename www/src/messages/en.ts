@@ -1,6 +1,7 @@
 /** English, and with it the list of all texts: what is missing in another language does not compile. */
 import type { CpuReason, Stage } from '../protocol.ts';
 import type { Recovery } from '../engine/ladder.ts';
+import { follow } from './follow/en.ts';
 
 export const en = {
   /** Texts that stand in the page by themselves; `data-t` in index.html names them. */
@@ -313,6 +314,7 @@ export const en = {
   leaves: (n: number) => `${n} ${n === 1 ? 'request' : 'requests'} to other sites`,
   leavesBlocked: 'blocked',
   leavesSent: 'sent',
+  follow,
 };
 
 export type Messages = typeof en;

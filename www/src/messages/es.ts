@@ -1,5 +1,6 @@
 /** Spanish. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/es.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: 'Los valores no parecen unidades Hounsfield: apenas hay aire. Los resultados no son fiables.',
@@ -322,4 +323,5 @@ export const es: Messages = {
   leaves: (n) => `${n} ${n === 1 ? 'solicitud' : 'solicitudes'} a otros sitios`,
   leavesBlocked: 'bloqueada',
   leavesSent: 'enviada',
+  follow,
 };

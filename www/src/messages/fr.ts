@@ -1,5 +1,6 @@
 /** French. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/fr.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: 'Les valeurs ne ressemblent pas à des unités Hounsfield : il n’y a presque pas d’air. Les résultats ne sont pas fiables.',
@@ -323,4 +324,5 @@ export const fr: Messages = {
   leaves: (n) => `${n} ${n < 2 ? 'requête' : 'requêtes'} vers d’autres sites`,
   leavesBlocked: 'bloquée',
   leavesSent: 'envoyée',
+  follow,
 };

@@ -1,5 +1,6 @@
 /** Chinese, simplified. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/zh.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: '数值看起来不像亨氏单位（HU）：几乎没有空气。结果不可靠。',
@@ -313,4 +314,5 @@ export const zh: Messages = {
   leaves: (n) => `${n} 个发往其他网站的请求`,
   leavesBlocked: '已阻止',
   leavesSent: '已发送',
+  follow,
 };

@@ -35,7 +35,7 @@ const lps = ([x, y, z]) => [-x, -y, z];
 const joined = (values) => values.map((value) => value.toFixed(6)).join('\\');
 
 /** The files of a series by name. `scan` is what `readScan` gives; of its slices every `every`th is taken. */
-export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = 'B70f', every = 1 }) {
+export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = 'B70f', every = 1, date = '' }) {
   const [columns, rows, count] = dims;
   const axis = (c) => affine.map((row) => row[c]);
   const size = (c) => Math.hypot(...axis(c));
@@ -48,7 +48,7 @@ export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = '
       element(8, 8, 'CS', 'ORIGINAL\\PRIMARY\\AXIAL'),
       element(8, 0x16, 'UI', CT_IMAGE),
       element(8, 0x18, 'UI', `${uid}.${k + 1}`),
-      element(8, 0x20, 'DA', '20200331'),
+      element(8, 0x20, 'DA', date),
       element(8, 0x60, 'CS', 'CT'),
       element(8, 0x103e, 'LO', description),
       element(0x10, 0x10, 'PN', 'Doe^Jane'),
