@@ -333,7 +333,7 @@ enum Subject {
 struct Scan {
     hu: Volume<i16>,
     way_back: Reorientation,
-    source: Option<Source>,
+    source: Option<Box<Source>>,
     lungs: Option<Volume<u8>>,
     /// The user gave the lungs.
     lungs_given: bool,
@@ -948,7 +948,7 @@ impl Analysis {
             let wrong = |e: VolumeError| grid(&file, e);
             let restored = way_back.restore(&mask).map_err(wrong)?;
             drop(mask);
-            let made = mask_files(&self.case, suffix, &restored, segments, source.as_ref());
+            let made = mask_files(&self.case, suffix, &restored, segments, source.as_deref());
             files.extend(made.map_err(wrong)?);
             Ok::<_, AnalysisError>(())
         };

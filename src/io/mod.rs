@@ -61,7 +61,7 @@ pub struct Scan {
     pub warnings: Vec<Warning>,
     /// What a DICOM segmentation of the scan refers to; absent for other formats, and for DICOM
     /// files that lack what it takes, which is then among the warnings.
-    pub source: Option<dicom::Source>,
+    pub source: Option<Box<dicom::Source>>,
 }
 
 /// What a file turned out to hold.
