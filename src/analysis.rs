@@ -166,7 +166,7 @@ enum Subject {
 struct Scan {
     hu: Volume<i16>,
     way_back: Reorientation,
-    source: Option<Source>,
+    source: Option<Box<Source>>,
     lungs: Option<Volume<u8>>,
     /// The user gave the lungs.
     lungs_given: bool,

@@ -99,7 +99,7 @@ pub struct Correction {
     file: String,
     hu: Volume<i16>,
     way_back: Reorientation,
-    source: Option<Source>,
+    source: Option<Box<Source>>,
     lungs: Volume<u8>,
     normnet: Option<Volume<u8>>,
     infnet: Option<Volume<u8>>,
@@ -258,7 +258,7 @@ impl Correction {
             let Some(mask) = mask else { continue };
             let wrong = |e: VolumeError| self.grid(&e);
             let restored = self.way_back.restore(mask).map_err(wrong)?;
-            let source = self.source.as_ref();
+            let source = self.source.as_deref();
             let made = analysis::mask_files(&self.case, suffix, &restored, Some(segments), source);
             files.extend(made.map_err(wrong)?);
         }

@@ -247,7 +247,7 @@ impl Analysis {
                 name,
                 voxels,
                 segments,
-                source: source.as_ref(),
+                source: source.as_deref(),
             })
         };
         let corrected = false;

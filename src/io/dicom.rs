@@ -101,7 +101,7 @@ pub fn read(
     let hu = volume(name, &all, stack, &plan, limits)?;
     warnings.extend(warning::inspect(&hu));
     let source = match Source::of(&all, stack, &plan) {
-        Ok(source) => Some(source),
+        Ok(source) => Some(Box::new(source)),
         Err(missing) => {
             warnings.push(Warning::NoSegmentation { missing });
             None

@@ -70,7 +70,7 @@ pub struct Scan {
     pub series: Option<String>,
     /// What a DICOM segmentation of the scan refers to; absent for other formats, and for DICOM
     /// files that lack what it takes, which is then among the warnings.
-    pub source: Option<dicom::Source>,
+    pub source: Option<Box<dicom::Source>>,
     /// The day on which it was made, where the file says so, which only DICOM does.
     pub date: Option<Date>,
 }

@@ -126,7 +126,8 @@ impl Source {
             (tags::CONTENT_TIME, VR::TM, time.as_str()),
             (tags::CONTENT_LABEL, VR::CS, segments.content_label()),
             (tags::CONTENT_DESCRIPTION, VR::LO, content.as_str()),
-            (tags::CONTENT_CREATOR_NAME, VR::PN, PROGRAM),
+            // No person made it.
+            (tags::CONTENT_CREATOR_NAME, VR::PN, ""),
             (tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY"),
             (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
             (tags::LOSSY_IMAGE_COMPRESSION, VR::CS, lossy),
@@ -305,7 +306,9 @@ fn segment_item(n: usize, segment: &Segment, segments: Segments) -> Elements {
     }
     let name = format!("{PROGRAM} {}", segments.name());
     let (kind, full) = match segments {
-        Segments::Lungs { given: true } => ("SEMIAUTOMATIC", "Lung mask of the user's".to_owned()),
+        Segments::Lungs { given: true } => {
+            ("SEMIAUTOMATIC", "Lung mask given by the user".to_owned())
+        }
         _ if segments.by_hand() => (
             "SEMIAUTOMATIC",
             format!("{name} {VERSION}, corrected by hand"),

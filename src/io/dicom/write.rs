@@ -1,7 +1,8 @@
 //! Elements written in explicit VR little endian (PS3.5 section 7 and annex A.2).
 //!
-//! What is written is small and known, so a sorted map of encoded values is enough; dicom-object
-//! would bring a second reader of files to the page.
+//! What is written is small and known, so a sorted map of encoded values is enough. dicom-object's
+//! writer would add 507 kB to the page's WebAssembly, 193 kB packed (version 0.10.1, measured on
+//! modules with and without it, before wasm-opt).
 
 use std::collections::BTreeMap;
 
