@@ -24,12 +24,12 @@ PAGE := $(shell find www/src www/public www/scripts -type f -not -path '*/public
 PACKAGE := $(shell find www/npm -type f -not -path 'www/npm/dist/*') $(wildcard LICENSE-*) $(wildcard models/*.md)
 WEIGHTS := $(wildcard models/*.safetensors) models/manifest.json
 
-.PHONY: run test test-rust test-page test-browser site wasm binary lint chromium screenshots npm audit bench fuzz clean
+.PHONY: run test test-rust test-page test-browser test-python wheel site wasm binary lint chromium screenshots npm audit bench fuzz clean
 
 run: binary site
 	$(PLEURA) serve www/dist --port $(PORT)
 
-test: test-rust test-page test-browser
+test: test-rust test-page test-browser test-python
 	@echo "All tests passed."
 
 # Chromium brings a Vulkan loader and a software driver: the GPU kernels are tested on them where
@@ -52,6 +52,32 @@ test-browser: binary site npm chromium
 	$(PLEURA) phantom --out "$$out/phantom.nii.gz" --piece 40
 	$(PLEURA) segment "$$out/phantom.nii.gz" --out "$$out/cli" --device cpu
 	cd www && PLEURA_BIN=$(PLEURA) PLEURA_CLI_OUT="$$out/cli" npm run test:browser
+
+# The Python package as people install it, against the command line. Another Python by PYTHON=.
+PYTHON ?= python3
+VENV := $(TOOLS)/python
+WHEELS := $(CARGO_TARGET_DIR)/wheels
+PYTHON_NEEDED := Python 3.10 or later with venv and pip
+PYTHON_FOUND := $(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
+test-python: binary
+	if ! $(PYTHON_FOUND); then
+		echo "test-python is skipped: it needs $(PYTHON_NEEDED)." >&2
+		exit 0
+	fi
+	$(MAKE) wheel
+	$(VENV)/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/*.whl
+	PYTHONDONTWRITEBYTECODE=1 PLEURA_BIN=$(PLEURA) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/python
+
+# The package as a file for pip, in the target folder.
+wheel: $(VENV)/.stamp
+	rm -rf $(WHEELS)
+	cd python && $(VENV)/bin/maturin build --release --interpreter $(VENV)/bin/python --out $(WHEELS)
+
+$(VENV)/.stamp: tests/python/requirements.txt
+	$(PYTHON_FOUND) || { echo "$(PYTHON_NEEDED) is needed." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 screenshots: binary site chromium
 	cd www && UPDATE_SCREENSHOTS=1 PLEURA_BIN=$(PLEURA) node --test tests/browser/screenshots.test.mjs
@@ -143,8 +169,13 @@ chromium:
 	fi
 
 lint: www/node_modules/.stamp
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --release --all-targets -- -D warnings
+	if $(PYTHON_FOUND); then
+		cargo clippy --release -p pleura-python -- -D warnings
+	else
+		echo "no $(PYTHON_NEEDED): its package is not checked"
+	fi
 	cargo clippy --release --target wasm32-unknown-unknown --lib --no-default-features --features web,wgpu -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps
 	command -v cargo-deny >/dev/null && cargo deny check licenses bans sources || echo "cargo-deny is not installed: licences not checked"

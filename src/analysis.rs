@@ -5,164 +5,30 @@
 //! order, also bytes from an earlier attempt; [`Analysis::finish`] makes masks and report. The
 //! page, several workers, the command line, cancel and resume all drive the same machine.
 
+use crate::date::Date;
 use crate::engine::{EngineError, Task};
-use crate::findings::{
-    self, Findings, FindingsError, Measured, ModelUsed, Provenance, Timing, WarningEntry,
-};
+use crate::findings::{self, ModelUsed, Timing, WarningEntry};
 use crate::infnet::slices::Crop;
-use crate::io::{self, Input, IoError, Limits, Warning};
+use crate::io::dicom::Source;
+use crate::io::{self, Fingerprint, Input, IoError, Limits, Warning};
 use crate::lungs::network::LungNetwork;
 use crate::lungs::{self, LungError};
 use crate::normnet::frame::{Frame, FrameConfig, FrameError};
-use crate::normnet::post::{self, PostConfig};
+use crate::normnet::post::PostConfig;
 use crate::plane::{Plane, PlaneError};
-use crate::volume::{Reorientation, Volume, VolumeError};
-use crate::weights::{Entry, Manifest, Network, Precision, WeightsError};
+use crate::record::{GivenLungs, InputRecord, Kind, Record};
+use crate::volume::{Affine, Reorientation, Volume};
+use crate::weights::{Entry, Manifest, Network, WeightsError, sha256};
 use burn::backend::Flex;
 use image::GrayImage;
-use serde::{Deserialize, Serialize};
 
-/// Which networks run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Which {
-    /// NormNet and Inf-Net.
-    #[default]
-    Both,
-    /// NormNet alone.
-    Normnet,
-    /// Inf-Net and the class network.
-    Infnet,
-}
+mod finish;
+pub mod lesson;
+mod options;
 
-/// Which NormNet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NormnetPath {
-    /// Five votes and the paper's post-processing, number for number.
-    Paper,
-    /// Five votes and the post-processing that the manifest records.
-    #[default]
-    Best,
-}
-
-/// Which Inf-Net.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InfnetWeights {
-    /// Trained on pseudo-labels, then on the fifty labels.
-    #[default]
-    Semi,
-    /// Trained on the fifty labels.
-    Labelled,
-}
-
-/// Which weight files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Weights {
-    /// 8-bit integers.
-    #[default]
-    Int8,
-    /// Unquantized: f32 arithmetic on weights stored as half floats.
-    F32,
-}
-
-/// What draws the lungs, unless a mask is given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LungsBy {
-    /// A threshold finds them, the lung network draws them.
-    #[default]
-    Network,
-    /// Threshold and morphology alone.
-    Threshold,
-}
-
-/// What is asked of an analysis.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    /// Networks.
-    pub model: Which,
-    /// NormNet's post-processing.
-    pub normnet: NormnetPath,
-    /// Inf-Net's weights.
-    pub infnet: InfnetWeights,
-    /// Weight files.
-    pub precision: Weights,
-    /// Lung mask.
-    pub lungs: LungsBy,
-    /// Orientations, 1 to 8, that Inf-Net's logits are averaged over; absent: all for an image,
-    /// [`VOLUME_LOOKS`] for the slices of a volume.
-    pub looks: Option<usize>,
-}
-
-/// Orientations of a volume's slice: each costs as much as the first.
-pub const VOLUME_LOOKS: usize = 2;
-/// Orientations that a single image is seen in: there is time for all.
-const IMAGE_LOOKS: usize = 8;
-
-impl Options {
-    /// The ending of a model's name.
-    fn suffix(&self) -> &'static str {
-        match self.precision {
-            Weights::Int8 => "int8",
-            Weights::F32 => "f16",
-        }
-    }
-
-    /// The lung network of the manifest, if these options ask for it: it runs in the analysis
-    /// itself ([`Analysis::set_lung_network`]), before there are tiles.
-    ///
-    /// # Errors
-    /// If the manifest lacks it.
-    pub fn lung_network<'m>(
-        &self,
-        manifest: &'m Manifest,
-    ) -> Result<Option<&'m Entry>, WeightsError> {
-        match self.lungs {
-            LungsBy::Network => Ok(Some(manifest.find(&format!("lungs.{}", self.suffix()))?)),
-            LungsBy::Threshold => Ok(None),
-        }
-    }
-
-    /// The models of the manifest whose tiles these options need, for a volume or for an image.
-    ///
-    /// # Errors
-    /// If the manifest lacks one.
-    pub fn needs<'m>(
-        &self,
-        manifest: &'m Manifest,
-        image: bool,
-    ) -> Result<Vec<&'m Entry>, WeightsError> {
-        let stored = |e: &&Entry| match self.precision {
-            Weights::Int8 => e.precision == Precision::Int8,
-            Weights::F32 => e.precision != Precision::Int8,
-        };
-        let suffix = self.suffix();
-        let mut found = Vec::new();
-        if self.model != Which::Infnet && !image {
-            let models: Vec<_> = manifest
-                .of_network(Network::Normnet)
-                .filter(stored)
-                .collect();
-            if models.is_empty() {
-                manifest.find(&format!("normnet-1.{suffix}"))?;
-            }
-            found.extend(models);
-        }
-        if self.model != Which::Normnet || image {
-            let base = match self.infnet {
-                InfnetWeights::Semi => "infnet-semi",
-                InfnetWeights::Labelled => "infnet-labelled",
-            };
-            found.push(manifest.find(&format!("{base}.{suffix}"))?);
-            found.extend(manifest.of_network(Network::Classes).filter(stored));
-        }
-        Ok(found)
-    }
-}
+pub(crate) use finish::mask_files;
+pub use finish::{EachMask, Finished, Mask, Outcome, OutputFile, encode};
+pub use options::{InfnetWeights, LungsBy, NormnetPath, Options, VOLUME_LOOKS, Weights, Which};
 
 /// What can go wrong with a scan.
 #[derive(Debug, thiserror::Error)]
@@ -238,22 +104,6 @@ pub enum Tile {
     },
 }
 
-/// A file of the result.
-pub struct OutputFile {
-    /// `<case>_…`.
-    pub name: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// What an analysis gives.
-pub struct Outcome {
-    /// The measures; none for a 2D image, which has no ml and no lungs.
-    pub findings: Option<Findings>,
-    /// The masks, and for a volume the report.
-    pub files: Vec<OutputFile>,
-}
-
 /// NormNet's share of a prepared volume.
 struct NormnetWork {
     frame: Frame,
@@ -272,6 +122,8 @@ struct InfnetWork {
     first: usize,
     side: usize,
     threshold: u8,
+    /// What the logits are divided by.
+    temperature: f64,
     /// Probability × 255 and class of every slice's crop; of the whole image.
     probability: Vec<u8>,
     classes: Vec<u8>,
@@ -283,8 +135,12 @@ impl InfnetWork {
     fn mask(&self) -> Vec<u8> {
         let values = self.probability.iter().zip(&self.classes);
         values
-            .map(|(&p, &c)| if p >= self.threshold { c } else { 0 })
+            .map(|(&p, &c)| Self::label(p, c, self.threshold))
             .collect()
+    }
+
+    fn label(probability: u8, class: u8, threshold: u8) -> u8 {
+        if probability >= threshold { class } else { 0 }
     }
 
     /// A volume on the scan's grid with the crops' values, 0 elsewhere.
@@ -310,11 +166,17 @@ enum Subject {
 struct Scan {
     hu: Volume<i16>,
     way_back: Reorientation,
+    source: Option<Source>,
     lungs: Option<Volume<u8>>,
+    /// The user gave the lungs.
+    lungs_given: bool,
+    date: Option<Date>,
 }
 
 /// Slices that neighbouring slabs share; each slab answers for its middle.
 const OVERLAP: usize = 8;
+/// Masks have no larger label: three kinds of lesion are told apart at most.
+pub const MAX_LABEL: i16 = 3;
 /// Inf-Net's threshold where the manifest records none.
 const HALF: f64 = 0.5;
 
@@ -332,6 +194,7 @@ pub struct Analysis {
     thresholds: Vec<(String, f64)>,
     timings: Vec<Timing>,
     lung_network: Option<(ModelUsed, LungNetwork<Flex>)>,
+    record: Record,
 }
 
 impl Analysis {
@@ -345,8 +208,11 @@ impl Analysis {
         options: Options,
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
-        let input = io::open(name, bytes, limits)?;
-        Ok(Self::of(name, input, options))
+        let file = io::File {
+            name: name.to_owned(),
+            bytes: bytes.into(),
+        };
+        Self::open_files(name, &[file], None, options, limits)
     }
 
     /// Reads the files of a folder: a DICOM series, or the one scan or image among them. `name` is
@@ -362,26 +228,49 @@ impl Analysis {
         limits: &Limits,
     ) -> Result<Self, AnalysisError> {
         let input = io::open_files(name, files, series, limits)?;
-        Ok(Self::of(name, input, options))
+        let mut analysis = Self::new(name, input, io::fingerprint(files), options);
+        analysis.record.input.series_named = series.is_some();
+        Ok(analysis)
     }
 
-    fn of(name: &str, input: Input, options: Options) -> Self {
+    /// Reads a file, or the files of a folder as [`open_files`](Self::open_files) does.
+    ///
+    /// # Errors
+    /// If there is no scan or image that can be analysed.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_path(
+        path: &std::path::Path,
+        series: Option<&str>,
+        options: Options,
+        limits: &Limits,
+    ) -> Result<Self, AnalysisError> {
+        let files = io::path::files(path, limits)?;
+        Self::open_files(&io::path::name(path), &files, series, options, limits)
+    }
+
+    /// Takes what is read already, and the fingerprint of what it was read from. `name` gives the
+    /// case its name, as a file's would.
+    pub fn new(name: &str, input: Input, print: Fingerprint, options: Options) -> Self {
+        let case = io::case_name(name);
+        let record = Record::begun(&case, input_record(name, &input, print), options);
         let (subject, warnings) = match input {
             Input::Volume(scan) => {
                 let (hu, way_back) = scan.hu.into_lps();
                 let warnings = scan.warnings.iter().map(WarningEntry::from).collect();
-                let lungs = None;
                 let scan = Scan {
                     hu,
                     way_back,
-                    lungs,
+                    source: scan.source,
+                    lungs: None,
+                    lungs_given: false,
+                    date: scan.date,
                 };
                 (Subject::Volume(Box::new(scan)), warnings)
             }
             Input::Image(image) => (Subject::Image(image), Vec::new()),
         };
         Analysis {
-            case: io::case_name(name),
+            case,
             file: name.to_string(),
             options,
             subject,
@@ -393,12 +282,30 @@ impl Analysis {
             thresholds: Vec::new(),
             timings: Vec::new(),
             lung_network: None,
+            record,
         }
     }
 
     /// Name of the case: the file's without its ending, or the folder's.
     pub fn case(&self) -> &str {
         &self.case
+    }
+
+    /// Gives the case another name than the file's.
+    pub fn call(&mut self, case: &str) {
+        self.case = case.into();
+        self.record.case = case.into();
+    }
+
+    /// What the run manifest has by now: the input, before anything is done with it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Whether every voxel is a label, 0 to [`MAX_LABEL`]: a mask that lies beside a scan.
+    pub fn is_mask(&self) -> bool {
+        matches!(&self.subject, Subject::Volume(scan)
+            if scan.hu.data.iter().all(|v| (0..=MAX_LABEL).contains(v)))
     }
 
     /// What was asked for.
@@ -423,6 +330,14 @@ impl Analysis {
     pub fn spacing(&self) -> Option<[f64; 3]> {
         match &self.subject {
             Subject::Volume(scan) => Some(scan.way_back.affine().spacing()),
+            Subject::Image(_) => None,
+        }
+    }
+
+    /// Affine of the file's own axes; an image has none.
+    pub fn affine(&self) -> Option<Affine> {
+        match &self.subject {
+            Subject::Volume(scan) => Some(scan.way_back.affine()),
             Subject::Image(_) => None,
         }
     }
@@ -479,7 +394,13 @@ impl Analysis {
         }
         let mask = scan.hu.like(mask.data).map_err(|e| grid(&self.file, e))?;
         let sided = mask.data.contains(&lungs::RIGHT) && mask.data.contains(&lungs::LEFT);
-        scan.lungs = Some(if sided { mask } else { lungs::split(&mask) });
+        let mask = if sided { mask } else { lungs::split(&mask) };
+        self.record.lungs = Some(GivenLungs {
+            name: last_part(name).to_owned(),
+            sha256: sha256(&mask.data),
+        });
+        scan.lungs = Some(mask);
+        scan.lungs_given = true;
         Ok(())
     }
 
@@ -496,6 +417,7 @@ impl Analysis {
     pub fn set_lung_network(&mut self, entry: &Entry, bytes: &[u8]) -> Result<(), AnalysisError> {
         let net = LungNetwork::load(entry, bytes, &Default::default())?;
         self.lung_network = Some((used(entry), net));
+        self.record.models.push(entry.into());
         Ok(())
     }
 
@@ -517,6 +439,7 @@ impl Analysis {
             .cloned()
             .collect();
         self.models = needs.iter().map(used).collect();
+        self.record.models.extend(needs.iter().map(Into::into));
         if let Subject::Volume(scan) = &mut self.subject {
             if scan.lungs.is_none() {
                 let failed = |source| AnalysisError::Lungs {
@@ -641,6 +564,7 @@ impl Analysis {
             first,
             side,
             threshold: (threshold * 255.0).round() as u8,
+            temperature: entry.temperature,
             probability: vec![0; voxels],
             classes: vec![0; voxels],
             classified: !of(needs, Network::Classes).is_empty(),
@@ -706,12 +630,8 @@ impl Analysis {
             Some(&Tile::Slice { k }) => {
                 let grey = self.grey_slice(k)?;
                 let size = grey.size();
-                let usual = if self.is_image() {
-                    IMAGE_LOOKS
-                } else {
-                    VOLUME_LOOKS
-                };
-                let looks = self.options.looks.unwrap_or(usual);
+                let looks = self.options.resolved(self.is_image()).looks;
+                let looks = looks.unwrap_or(VOLUME_LOOKS);
                 Ok((Task::Slice { size, looks }, grey.into_data()))
             }
             None => Err(order(&self.file, "there is no such tile")),
@@ -822,135 +742,33 @@ impl Analysis {
             seconds: seconds() - begun,
         });
     }
+}
 
-    /// Makes masks and report out of the merged tiles. `device` is named in the report.
-    ///
-    /// # Errors
-    /// If the masks do not fit the scan, which they do after [`Analysis::prepare`].
-    pub fn finish(self, device: &str) -> Result<Outcome, AnalysisError> {
-        let begun = seconds();
-        match &self.subject {
-            Subject::Image(image) => {
-                let Some(work) = &self.infnet else {
-                    return Err(order(&self.file, "the image has not been planned"));
-                };
-                let (probability, classes) = (work.probability.clone(), work.mask());
-                let png = |suffix: &str, data: Vec<u8>| {
-                    let name = format!("{}_{suffix}.png", self.case);
-                    let picture = GrayImage::from_raw(image.width(), image.height(), data)
-                        .ok_or_else(|| order(&self.file, "the result is not the image's size"))?;
-                    let bytes = io::image::write_png(&name, &picture)?;
-                    Ok::<_, AnalysisError>(OutputFile { name, bytes })
-                };
-                Ok(Outcome {
-                    findings: None,
-                    files: vec![png("infnet", probability)?, png("classes", classes)?],
-                })
-            }
-            Subject::Volume(_) => self.finish_volume(device, begun),
+/// What is known of an input before anything is done with it.
+fn input_record(name: &str, input: &Input, print: Fingerprint) -> InputRecord {
+    let (kind, dims, series) = match input {
+        Input::Volume(scan) => (Kind::Volume, scan.hu.dims, scan.series.clone()),
+        Input::Image(image) => {
+            let [width, height] = [image.width(), image.height()].map(|side| side as usize);
+            (Kind::Image, [width, height, 1], None)
         }
+    };
+    InputRecord {
+        name: last_part(name).to_owned(),
+        kind,
+        dims,
+        files: print.files,
+        bytes: print.bytes,
+        sha256: print.sha256,
+        series: series.filter(|uid| !uid.is_empty()),
+        series_named: false,
     }
+}
 
-    fn finish_volume(mut self, device: &str, begun: f64) -> Result<Outcome, AnalysisError> {
-        let file = self.file.clone();
-        let infection = self.infnet.take();
-        let Subject::Volume(scan) = &mut self.subject else {
-            return Err(order(&file, "only a volume has masks"));
-        };
-        let Some(lungs) = scan.lungs.take() else {
-            return Err(order(&file, "the lungs come before the masks"));
-        };
-        // The networks' own grids are given up as soon as their masks are made: a scan of
-        // 800 slices fits a page's memory that way.
-        let (mut normnet, mut doubt) = (None, None);
-        if let Some(work) = self.normnet.take() {
-            normnet = Some(normnet_mask(&work, &lungs).map_err(|e| grid(&file, e))?);
-            doubt = Some(normnet_doubt(&work, &lungs).map_err(|e| grid(&file, e))?);
-        }
-        let mut infnet = match &infection {
-            Some(work) => {
-                let mut mask = work
-                    .spread(&work.mask(), &lungs)
-                    .map_err(|e| grid(&file, e))?;
-                for (v, lung) in mask.data.iter_mut().zip(&lungs.data) {
-                    *v *= u8::from(*lung != 0);
-                }
-                Some(mask)
-            }
-            None => None,
-        };
-        let scan = match self.subject {
-            Subject::Volume(scan) => scan,
-            Subject::Image(_) => return Err(order(&file, "only a volume has masks")),
-        };
-        // What the slices below and above show to be diaphragm is no lesion. The paper's path is
-        // left as published.
-        let published = self.options.normnet == NormnetPath::Paper;
-        let dome = lungs::diaphragm(&scan.hu, &lungs);
-        let masks = normnet.iter_mut().filter(|_| !published).chain(&mut infnet);
-        for mask in masks {
-            for (v, dome) in mask.data.iter_mut().zip(&dome) {
-                *v *= 1 - dome;
-            }
-        }
-        drop(dome);
-        let mut provenance = Provenance::on(device);
-        provenance.models = self.models;
-        provenance.thresholds = self.thresholds.into_iter().collect();
-        provenance.timings = self.timings;
-        provenance.timings.push(Timing {
-            stage: "masks".into(),
-            seconds: seconds() - begun,
-        });
-        let measured = Measured {
-            hu: &scan.hu,
-            lungs: &lungs,
-            normnet: normnet.as_ref(),
-            infnet: infnet.as_ref(),
-            infnet_classified: infection.as_ref().is_some_and(|work| work.classified),
-            input: &scan.way_back,
-        };
-        let findings = findings::findings(&measured, self.warnings, provenance)
-            .map_err(|e: FindingsError| grid(&file, e))?;
-        let way_back = scan.way_back;
-        drop(scan);
-        let mut files = Vec::new();
-        let mut write = |suffix: &str, mask: Volume<u8>| {
-            let restored = way_back
-                .restore(&mask)
-                .map_err(|e: VolumeError| grid(&file, e))?;
-            drop(mask);
-            files.push(OutputFile {
-                name: format!("{}_{suffix}.nii.gz", self.case),
-                bytes: io::nifti::write_labels(&restored, true),
-            });
-            Ok::<_, AnalysisError>(())
-        };
-        if let Some(mask) = normnet {
-            write("normnet", mask)?;
-        }
-        if let Some(doubt) = doubt {
-            write("normnet_prob", doubt)?;
-        }
-        if let Some(mask) = infnet {
-            write("infnet", mask)?;
-        }
-        if let Some(work) = infection {
-            let probability = work.spread(&work.probability, &lungs);
-            drop(work);
-            write("infnet_prob", probability.map_err(|e| grid(&file, e))?)?;
-        }
-        write("lungs", lungs)?;
-        let report = findings.to_json().map_err(|e| grid(&file, e))?;
-        files.push(OutputFile {
-            name: format!("{}_report.json", self.case),
-            bytes: report.into_bytes(),
-        });
-        Ok(Outcome {
-            findings: Some(findings),
-            files,
-        })
-    }
+/// A path without the folders that it lies in.
+fn last_part(name: &str) -> &str {
+    let name = name.trim_end_matches(['/', '\\']);
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
 
 /// Whether two volumes of the same dims have their corners within half a voxel.
@@ -972,32 +790,6 @@ fn same_place<T, U>(a: &Volume<T>, b: &Volume<U>) -> bool {
         let (p, q) = (a.affine.apply(at), b.affine.apply(at));
         (0..3).all(|i| (p[i] - q[i]).abs() <= reach)
     })
-}
-
-/// Votes and post-processing on the network's grid, then the scan's.
-fn normnet_mask(work: &NormnetWork, lungs: &Volume<u8>) -> Result<Volume<u8>, FrameError> {
-    let votes: Vec<&[u8]> = work.models.iter().map(|(_, p)| p.as_slice()).collect();
-    let healthy = post::vote(&votes, &work.post);
-    let mask = work.frame.lungs(lungs)?;
-    let (dims, spacing) = (work.frame.dims(), work.frame.spacing());
-    let lesions = post::lesions(&work.intensity, &mask, &healthy, dims, spacing, &work.post);
-    work.frame.mask_to_volume(&lesions, lungs)
-}
-
-/// What the models together say against a voxel's being healthy: 1 minus their mean probability,
-/// × 255. It means something in bright tissue alone, which is all that they were taught.
-fn normnet_doubt(work: &NormnetWork, lungs: &Volume<u8>) -> Result<Volume<u8>, FrameError> {
-    let mut sum = vec![0u16; work.frame.voxels()];
-    for (_, healthy) in &work.models {
-        for (sum, &p) in sum.iter_mut().zip(healthy) {
-            *sum += u16::from(p);
-        }
-    }
-    let count = work.models.len().max(1) as f32;
-    let doubt = |sum: &u16| 255.0 - f32::from(*sum) / count;
-    let doubt: Vec<f32> = sum.iter().map(doubt).collect();
-    let value = |v: f32| v.round() as u8;
-    work.frame.to_volume(&doubt, lungs, value)
 }
 
 fn slab_depth(work: &NormnetWork) -> usize {

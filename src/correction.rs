@@ -7,8 +7,9 @@
 
 mod brush;
 
-use crate::analysis::{Outcome, OutputFile};
+use crate::analysis::{self, Outcome, OutputFile};
 use crate::findings::{self, Findings, FindingsError, Lesion, Measured, Painted, Removed};
+use crate::io::dicom::{Segments, Source};
 use crate::io::{self, File, Input, IoError, Limits};
 use crate::volume::{Reorientation, Volume, VolumeError};
 use crate::weights::Network;
@@ -98,6 +99,7 @@ pub struct Correction {
     file: String,
     hu: Volume<i16>,
     way_back: Reorientation,
+    source: Option<Source>,
     lungs: Volume<u8>,
     normnet: Option<Volume<u8>>,
     infnet: Option<Volume<u8>>,
@@ -128,6 +130,7 @@ impl Correction {
         let Input::Volume(scan) = io::open_files(name, files, series, limits)? else {
             return Err(grid(&"a 2D image has no list of lesions"));
         };
+        let source = scan.source;
         let (hu, way_back) = scan.hu.into_lps();
         let read = |what: &str, bytes: &[u8]| {
             let (mask, _) = io::nifti::read_labels(what, bytes, limits)?.into_lps();
@@ -152,6 +155,7 @@ impl Correction {
             file: name.to_owned(),
             hu,
             way_back,
+            source,
             lungs,
             normnet,
             infnet,
@@ -239,14 +243,24 @@ impl Correction {
     pub fn outcome(&mut self) -> Result<Outcome, CorrectionError> {
         let findings = self.findings()?.clone();
         let mut files = Vec::new();
-        for (suffix, mask) in [("normnet", &self.normnet), ("infnet", &self.infnet)] {
+        let corrected = |network| self.steps.iter().any(|step| step.network == network);
+        let normnet = Segments::Normnet {
+            corrected: corrected(Network::Normnet),
+        };
+        let infnet = Segments::Infnet {
+            classified: self.classified(),
+            corrected: corrected(Network::Infnet),
+        };
+        for (suffix, mask, segments) in [
+            ("normnet", &self.normnet, normnet),
+            ("infnet", &self.infnet, infnet),
+        ] {
             let Some(mask) = mask else { continue };
-            let restored = self.way_back.restore(mask);
-            let restored = restored.map_err(|e: VolumeError| self.grid(&e))?;
-            files.push(OutputFile {
-                name: format!("{}_{suffix}.nii.gz", self.case),
-                bytes: io::nifti::write_labels(&restored, true),
-            });
+            let wrong = |e: VolumeError| self.grid(&e);
+            let restored = self.way_back.restore(mask).map_err(wrong)?;
+            let source = self.source.as_ref();
+            let made = analysis::mask_files(&self.case, suffix, &restored, Some(segments), source);
+            files.extend(made.map_err(wrong)?);
         }
         let report = findings.to_json();
         let report = report.map_err(|source| CorrectionError::Report {
@@ -300,16 +314,21 @@ impl Correction {
         self.stale = true;
     }
 
-    fn measured(&self) -> Measured<'_> {
+    /// Whether Inf-Net's mask tells ground glass from consolidation.
+    fn classified(&self) -> bool {
         let told_apart = |legend: &findings::MaskLegend| {
             legend.name == "infnet" && legend.labels.contains_key(&findings::CONSOLIDATION)
         };
+        self.findings.masks.iter().any(told_apart)
+    }
+
+    fn measured(&self) -> Measured<'_> {
         Measured {
             hu: &self.hu,
             lungs: &self.lungs,
             normnet: self.normnet.as_ref(),
             infnet: self.infnet.as_ref(),
-            infnet_classified: self.findings.masks.iter().any(told_apart),
+            infnet_classified: self.classified(),
             input: &self.way_back,
         }
     }
@@ -321,6 +340,7 @@ impl Correction {
         );
         let measured = findings::findings(&self.measured(), warnings, provenance);
         let mut findings = measured.map_err(|e: FindingsError| self.grid(&e))?;
+        findings.date = self.findings.date;
         findings.removed = self.steps.iter().filter_map(Step::removed).collect();
         findings.painted = [Network::Normnet, Network::Infnet]
             .into_iter()

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::date::Date;
 use crate::io::Warning;
 use crate::volume::{Reorientation, Volume};
 use crate::weights::{Network, Precision};
@@ -100,6 +101,9 @@ pub struct Findings {
     pub warnings: Vec<WarningEntry>,
     /// The scan's grid, as in its file.
     pub scan: ScanGrid,
+    /// The day on which the scan was made, by its DICOM header; absent where that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
     /// Both lungs together; thirds are the sums of the two lungs' own thirds.
     pub both: LungFindings,
     /// The patient's right lung.
@@ -418,6 +422,7 @@ pub fn findings(
             spacing_mm: of.input.affine().spacing(),
             orientation: of.input.affine().orientation(),
         },
+        date: None,
         both: totals.both(),
         right: totals.lung(RIGHT),
         left: totals.lung(LEFT),

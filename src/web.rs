@@ -6,7 +6,10 @@
 //! settles then.
 
 mod correction;
+mod follow;
+mod lesson;
 
+use crate::analysis::lesson::Lesson;
 use crate::analysis::{self, Options, OutputFile};
 use crate::infnet::slices;
 use crate::io::Limits;
@@ -317,6 +320,7 @@ fn files(
 #[wasm_bindgen]
 pub struct Analysis {
     inner: Option<analysis::Analysis>,
+    lesson: Lesson,
 }
 
 #[wasm_bindgen]
@@ -327,6 +331,7 @@ impl Analysis {
         let opened = analysis::Analysis::open(name, bytes, options, &Limits::default());
         Ok(Analysis {
             inner: Some(opened.map_err(thrown)?),
+            lesson: Lesson::default(),
         })
     }
 
@@ -346,6 +351,7 @@ impl Analysis {
         let opened = analysis::Analysis::open_files(name, &files, series, options, &limits);
         Ok(Analysis {
             inner: Some(opened.map_err(thrown)?),
+            lesson: Lesson::default(),
         })
     }
 
@@ -355,7 +361,7 @@ impl Analysis {
             .ok_or_else(|| thrown("this analysis is finished"))
     }
 
-    /// Kind, dims, spacing and warnings as JSON.
+    /// Kind, dims, spacing, warnings and the input's SHA-256 as JSON.
     pub fn info(&self) -> Result<String, JsError> {
         let analysis = self.get()?;
         let kind = if analysis.is_image() {
@@ -368,6 +374,7 @@ impl Analysis {
             "dims": analysis.dims(),
             "spacing": analysis.spacing(),
             "warnings": analysis.warnings(),
+            "sha256": analysis.record().input.sha256,
         })
         .to_string())
     }

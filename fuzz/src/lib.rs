@@ -9,12 +9,13 @@ extern crate self as pleura;
 
 #[path = "../../src"]
 mod source {
+    pub mod date;
     pub mod io;
     pub mod phantom;
     pub mod volume;
     pub mod weights;
 }
-pub use source::{io, phantom, volume, weights};
+pub use source::{date, io, phantom, volume, weights};
 
 #[path = "../../tests/suite/untrusted/mod.rs"]
 pub mod untrusted;

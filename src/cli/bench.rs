@@ -1,11 +1,12 @@
 //! `pleura bench`: speed and memory on this machine.
 
 use super::heap;
-use super::segment::{CPU, models_folder, read_manifest};
+use super::segment::models_folder;
 use crate::engine::Engine;
 use crate::nn::filter::{Packed, PackedShape};
 use crate::nn::kernels::trace::{Layer, layers};
 use crate::nn::kernels::{Activation, Kernels, conv_packed, cpu};
+use crate::runner::{CPU, Models};
 use crate::weights::{Entry, Network, Precision};
 use burn::backend::Flex;
 use burn::module::Param;
@@ -15,7 +16,6 @@ use burn::tensor::{Distribution, Tensor, TensorData};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::error::Error;
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -135,11 +135,11 @@ const SLACK: f64 = 0.2;
 
 fn memory(args: &MemoryArgs) -> Result<(), Box<dyn Error>> {
     let folder = models_folder(args.models.as_deref())?;
-    let mut manifest = read_manifest(&folder)?;
+    let models = Models::open(&folder)?;
+    let mut manifest = models.manifest().clone();
     let mut wrong = Vec::new();
     for entry in &mut manifest.models {
-        let path = folder.join(&entry.file);
-        let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let bytes = models.read(entry)?;
         let recorded = [entry.input.peak_bytes, entry.input.largest_bytes];
         record_memory(entry, &bytes)?;
         let found = [entry.input.peak_bytes, entry.input.largest_bytes];
@@ -174,8 +174,8 @@ type Counted = (String, Layer, usize);
 
 /// The different convolutions of the shipped networks, with how often each is run.
 fn shipped_layers(args: &LayersArgs) -> Result<Vec<Counted>, Box<dyn Error>> {
-    let folder = models_folder(args.models.as_deref())?;
-    let manifest = read_manifest(&folder)?;
+    let models = Models::open(&models_folder(args.models.as_deref())?)?;
+    let manifest = models.manifest();
     let mut found: Vec<Counted> = Vec::new();
     for network in [Network::Normnet, Network::Infnet, Network::Classes] {
         let Some(entry) = manifest
@@ -184,8 +184,7 @@ fn shipped_layers(args: &LayersArgs) -> Result<Vec<Counted>, Box<dyn Error>> {
         else {
             continue;
         };
-        let path = folder.join(&entry.file);
-        let bytes = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let bytes = models.read(entry)?;
         let (done, list) = layers(|| run_once(entry, &bytes));
         done?;
         for layer in list {

@@ -9,9 +9,9 @@ mod slices;
 mod vae;
 mod volumes;
 
-use super::segment::{CPU, SegmentArgs, Session, write};
+use super::segment::{SegmentArgs, write};
+use super::session::Session;
 use crate::io;
-use burn::backend::Flex;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use std::error::Error;
@@ -123,10 +123,10 @@ fn network(
 ) -> Result<Value, Box<dyn Error>> {
     let pairs = pairs(&args.images, &args.truth)?;
     let work = SegmentArgs::of(args.run.clone(), network);
-    let mut session = Session::<Flex>::open(&work, Default::default(), CPU)?;
+    let session = Session::open(work.setup())?;
     match pairs.iter().any(|p| p.case.is_some()) {
-        true => volumes::evaluate(&mut session, args, network, &pairs, next),
-        false => slices::evaluate(&mut session, args, &pairs),
+        true => volumes::evaluate(&session, args, network, &pairs, next),
+        false => slices::evaluate(&session, args, &pairs),
     }
 }
 

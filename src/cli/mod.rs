@@ -2,8 +2,12 @@
 //!
 //! Exit codes: 0 done, 1 something failed (one line for each on standard error), 2 usage.
 
+mod batch;
 mod bench;
+mod cases;
+mod device;
 mod evaluate;
+mod follow;
 pub mod heap;
 mod input;
 #[cfg(feature = "train")]
@@ -13,8 +17,11 @@ mod pack;
 mod phantom;
 #[cfg(feature = "train")]
 mod prepare;
+mod replay;
 mod segment;
 mod serve;
+mod session;
+mod table;
 #[cfg(feature = "train")]
 mod train;
 
@@ -33,6 +40,10 @@ struct Cli {
 enum Command {
     /// Find lungs and infection in scans and slices.
     Segment(segment::SegmentArgs),
+    /// Do an analysis again from its run manifest, and say whether it gives the same.
+    Replay(replay::ReplayArgs),
+    /// Compare the reports of one patient from several days.
+    Follow(follow::FollowArgs),
     /// Measure a network against truth.
     #[command(subcommand)]
     Evaluate(evaluate::Evaluate),
@@ -62,6 +73,8 @@ enum Command {
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Segment(args) => segment::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Follow(args) => follow::run(&args),
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Phantom(args) => phantom::run(&args),
         #[cfg(feature = "train")]

@@ -1,25 +1,29 @@
 //! `pleura pack`: from a training run's weights to files of the models folder.
 
-use super::segment::read_manifest;
-use crate::infnet::InfNetConfig;
 use crate::infnet::classes::ClassesConfig;
+use crate::infnet::{InfNet, InfNetConfig, data, slices};
 use crate::lungs::network::LungsConfig;
+use crate::nn::params::{self, Values};
+use crate::nn::{Builder, Form, observe};
 use crate::normnet::frame::FrameConfig;
 use crate::normnet::model::NormNetConfig;
 use crate::quant;
+use crate::runner::Models;
 use crate::training::write_atomically;
 use crate::weights::tensors::TensorFile;
 use crate::weights::{Entry, Input, Manifest, Network, Precision, SCHEMA_VERSION, Training};
+use burn::backend::Flex;
+use burn::tensor::{Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `pack`.
 #[derive(Args)]
 pub struct PackArgs {
-    /// The run's weights (safetensors, f32).
+    /// The run's weights (safetensors, f32), or an .f16 file of the models folder.
     weights: PathBuf,
     /// Which network they are of; the shipped configuration of it.
     #[arg(long, value_enum)]
@@ -45,6 +49,10 @@ pub struct PackArgs {
     /// Divisor of the logits.
     #[arg(long, default_value_t = 1.0)]
     temperature: f64,
+    /// Folder of slices (PNG, JPEG) on which it is measured what rounding the weights of an Inf-Net
+    /// adds to each channel on the mean; the biases of the 8-bit file take it out.
+    #[arg(long, value_name = "FOLDER")]
+    calibrate: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -67,13 +75,18 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
         .collect();
     let values = quant::fold(&values, quant::epsilon);
     let (network, config, input) = describe(args)?;
+    let means = match (&args.calibrate, args.network) {
+        (None, _) => BTreeMap::new(),
+        (Some(folder), NetworkArg::Infnet) => seen(&values, &infnet(args), folder)?,
+        (Some(_), _) => return Err("--calibrate is for --network infnet".into()),
+    };
     let thresholds = args
         .thresholds
         .iter()
         .map(|text| threshold(text))
         .collect::<Result<_, _>>()?;
     let mut manifest = match args.models.join("manifest.json").is_file() {
-        true => read_manifest(&args.models)?,
+        true => Models::open(&args.models)?.manifest().clone(),
         false => Manifest {
             schema_version: SCHEMA_VERSION,
             models: Vec::new(),
@@ -99,7 +112,9 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
     for (precision, suffix) in [(Precision::Int8, "int8"), (Precision::F16, "f16")] {
         let name = format!("{}.{suffix}", args.name);
         let file = format!("{name}.safetensors");
-        let bytes = quant::pack(&file, &values, precision)?.to_bytes()?;
+        let mut packed = quant::pack(&file, &values, precision)?;
+        quant::correct(&values, &mut packed, &means);
+        let bytes = packed.to_bytes()?;
         let mut entry = Entry {
             name: name.clone(),
             file: file.clone(),
@@ -126,6 +141,41 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn infnet(args: &PackArgs) -> InfNetConfig {
+    InfNetConfig {
+        side: args.side,
+        ..InfNetConfig::web()
+    }
+}
+
+/// What the convolutions of an Inf-Net of these folded parameters see in slices: the mean of each
+/// input channel, by the weight's name.
+fn seen(
+    values: &BTreeMap<String, Values>,
+    config: &InfNetConfig,
+    folder: &Path,
+) -> Result<BTreeMap<String, Vec<f64>>, Box<dyn Error>> {
+    let device = Default::default();
+    let net = InfNet::new(&mut Builder::<Flex>::loading(Form::Folded, &device), config);
+    let net = params::fill(net, |name, shape| match values.get(name) {
+        Some((found, data)) if found == shape => Ok(data.clone()),
+        _ => Err(format!("{name} is missing or not of the shape {shape:?}")),
+    })?;
+    let images = data::images(folder)?;
+    let (run, means) = observe::means(|| {
+        for (_, path) in &images {
+            let input = slices::network_input(&data::grey(path)?, config.side);
+            let input = TensorData::new(input, [1, 3, config.side, config.side]);
+            net.predict(Tensor::from_data(input, &device));
+        }
+        Ok::<_, Box<dyn Error>>(())
+    });
+    run?;
+    let names = params::names(&net);
+    let named = |(id, means)| Some((names.get(&id)?.clone(), means));
+    Ok(means.into_iter().filter_map(named).collect())
+}
+
 fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<dyn Error>> {
     let plane = |side| Input {
         extent: vec![side, side],
@@ -136,15 +186,8 @@ fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<
     };
     Ok(match args.network {
         NetworkArg::Infnet => {
-            let config = InfNetConfig {
-                side: args.side,
-                ..InfNetConfig::web()
-            };
-            (
-                Network::Infnet,
-                serde_json::to_value(&config)?,
-                plane(args.side),
-            )
+            let config = serde_json::to_value(infnet(args))?;
+            (Network::Infnet, config, plane(args.side))
         }
         NetworkArg::Classes => {
             let config = ClassesConfig {

@@ -1,6 +1,7 @@
 //! `pleura train`: the networks' training runs.
 
 mod classes;
+mod folds;
 mod held_back;
 mod infnet;
 pub mod lungs;
@@ -8,7 +9,8 @@ pub mod normnet;
 mod semi;
 mod vae;
 
-use crate::nn::params;
+use crate::infnet::{InfNet, InfNetConfig};
+use crate::nn::{Builder, Form, params};
 use crate::training::{Progress, TrainError, to_file, write_atomically};
 use crate::weights::tensors::TensorFile;
 use burn::backend::Flex;
@@ -90,9 +92,26 @@ fn show(p: Progress) {
 
 /// A network with the parameters of a training run's file.
 pub(super) fn filled<B: Backend, M: Module<B>>(net: M, path: &Path) -> Result<M, Box<dyn Error>> {
-    let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
-    let file = TensorFile::from_bytes(&path.to_string_lossy(), &bytes)?;
+    let file = tensors(path)?;
     Ok(params::fill(net, |name, shape| file.f32(name, shape))?)
+}
+
+/// The Inf-Net of a training run's file, or of an .f16 file of the models folder: its batch norms are
+/// folded there, and stay so in further training.
+pub(super) fn infnet_of<B: Backend>(
+    config: &InfNetConfig,
+    path: &Path,
+    device: &B::Device,
+) -> Result<InfNet<B>, Box<dyn Error>> {
+    let file = tensors(path)?;
+    let form = Form::of(file.tensors.keys());
+    let net = InfNet::new(&mut Builder::loading(form, device), config);
+    Ok(params::fill(net, |name, shape| file.f32(name, shape))?)
+}
+
+fn tensors(path: &Path) -> Result<TensorFile, Box<dyn Error>> {
+    let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
+    Ok(TensorFile::from_bytes(&path.to_string_lossy(), &bytes)?)
 }
 
 /// Writes a network's parameters: what [`filled`] and `pleura pack` read.

@@ -3,8 +3,11 @@
 
 use super::*;
 use crate::findings::{CONSOLIDATION, GROUND_GLASS, LEFT, Provenance, RIGHT};
+use crate::io::dicom::testing;
 use crate::io::nifti::{read_labels, write_hu, write_labels};
 use crate::volume::Affine;
+use dicom_dictionary_std::tags;
+use dicom_object::{FileDicomObject, InMemDicomObject};
 
 const DIMS: [usize; 3] = [20, 10, 10];
 
@@ -70,13 +73,17 @@ fn opened(case: &Case) -> Result<Correction, CorrectionError> {
         name: "scan.nii".into(),
         bytes: case.scan.as_slice().into(),
     }];
+    opened_from(&files, case)
+}
+
+fn opened_from(files: &[File], case: &Case) -> Result<Correction, CorrectionError> {
     let made = Made {
         lungs: &case.lungs,
         normnet: Some(&case.normnet),
         infnet: Some(&case.infnet),
         report: &case.report,
     };
-    Correction::open("scan.nii", &files, None, &made, &Limits::default())
+    Correction::open("scan.nii", files, None, &made, &Limits::default())
 }
 
 fn written(correction: &mut Correction, suffix: &str) -> Vec<u8> {
@@ -136,6 +143,51 @@ fn a_lesion_goes_and_comes_back() {
     ] {
         assert_eq!(voxels(&written(&mut correction, suffix)), voxels(file));
     }
+}
+
+/// Who drew a segmentation's first segment, and its voxels.
+fn segmented(file: &[u8]) -> (String, u32) {
+    let object = FileDicomObject::<InMemDicomObject>::from_reader(file).unwrap();
+    let segments = object.element(tags::SEGMENT_SEQUENCE).unwrap();
+    let first = &segments.items().unwrap()[0];
+    let by = first.element(tags::SEGMENT_ALGORITHM_TYPE).unwrap();
+    let pixels = object.element(tags::PIXEL_DATA).unwrap();
+    let pixels = pixels.to_bytes().unwrap();
+    let voxels = pixels.iter().map(|byte| byte.count_ones()).sum();
+    (by.to_str().unwrap().into_owned(), voxels)
+}
+
+#[test]
+fn the_segmentation_of_a_dicom_series_follows() {
+    let case = case();
+    let scan = io::nifti::read("scan", &case.scan, &Limits::default()).unwrap();
+    let files = testing::series(&scan.hu, &testing::Options::default());
+    let mut correction = opened_from(&files, &case).unwrap();
+    let names = |correction: &mut Correction| -> Vec<String> {
+        let files = correction.outcome().unwrap().files;
+        files.into_iter().map(|f| f.name).collect()
+    };
+    let expected = [
+        "scan_normnet.nii.gz",
+        "scan_normnet_seg.dcm",
+        "scan_infnet.nii.gz",
+        "scan_infnet_seg.dcm",
+        "scan_report.json",
+    ];
+    assert_eq!(names(&mut correction), expected);
+    let before = written(&mut correction, "normnet_seg.dcm");
+    assert_eq!(segmented(&before), ("AUTOMATIC".to_owned(), 27 + 8));
+
+    correction.remove(Network::Normnet, 0).unwrap();
+    let after = written(&mut correction, "normnet_seg.dcm");
+    assert_eq!(segmented(&after), ("SEMIAUTOMATIC".to_owned(), 8));
+    let other = written(&mut correction, "infnet_seg.dcm");
+    assert_eq!(segmented(&other), ("AUTOMATIC".to_owned(), 27));
+    correction.undo();
+    assert_eq!(written(&mut correction, "normnet_seg.dcm"), before);
+
+    let mut plain = opened(&case).unwrap();
+    assert!(names(&mut plain).iter().all(|name| !name.ends_with(".dcm")));
 }
 
 #[test]

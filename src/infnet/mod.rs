@@ -321,18 +321,24 @@ impl<B: Kernels> InfNet<B> {
         };
         let reverse = self.parts.reverse;
         let coarse = scale(global.clone(), (1, 4), Align::Centers);
-        let (r5, s5) = self.ra5.forward(f5, coarse, down(8), reverse);
+        let (r5, s5) = self
+            .ra5
+            .forward(f5, coarse, down(8), reverse, |a| tap("A_5", a));
         let coarse = scale(s5.clone(), (2, 1), Align::Centers);
-        let (r4, s4) = self.ra4.forward(f4, coarse, down(4), reverse);
+        let (r4, s4) = self
+            .ra4
+            .forward(f4, coarse, down(4), reverse, |a| tap("A_4", a));
         let coarse = scale(s4.clone(), (2, 1), Align::Centers);
-        let (r3, s3) = self.ra3.forward(f3, coarse, down(2), reverse);
+        let (r3, s3) = self
+            .ra3
+            .forward(f3, coarse, down(2), reverse, |a| tap("A_3", a));
         for (name, r) in [("ra5", &r5), ("ra4", &r4), ("ra3", &r3)] {
             tap(name, r);
         }
         let s2 = self.ra2.as_ref().map(|ra2| {
             let coarse = scale(s3.clone(), (2, 1), Align::Centers);
             let edges = self.parts.edge.then(|| edges.clone());
-            let (r2, s2) = ra2.forward(f2, coarse, edges, reverse);
+            let (r2, s2) = ra2.forward(f2, coarse, edges, reverse, |a| tap("A_2", a));
             tap("ra2", &r2);
             s2
         });

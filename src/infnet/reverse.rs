@@ -63,17 +63,21 @@ impl<B: Kernels> ReverseAttention<B> {
     /// `feature [n, c, h, w]`, the coarser map's logits `[n, 1, h, w]` and the edge features
     /// `[n, e, h, w]`, all of one size → (the branch's correction, the refined logits).
     ///
-    /// Without `attention` the feature goes in as it is (the paper's ablation).
+    /// Without `attention` the feature goes in as it is (the paper's ablation); with it, `tap`
+    /// receives the weights A_i.
     pub fn forward(
         &self,
         feature: Tensor<B, 4>,
         coarser: Tensor<B, 4>,
         edge: Option<Tensor<B, 4>>,
         attention: bool,
+        tap: impl FnOnce(&Tensor<B, 4>),
     ) -> (Tensor<B, 4>, Tensor<B, 4>) {
         let seen = if attention {
             // 1 − σ(s) = σ(−s)
-            feature * sigmoid(-coarser.clone())
+            let weights = sigmoid(-coarser.clone());
+            tap(&weights);
+            feature * weights
         } else {
             feature
         };

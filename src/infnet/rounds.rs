@@ -4,12 +4,12 @@
 use super::data::{Sample, grey};
 use super::semi::{logits, probability, pseudo_label};
 use super::slices::Orientation;
-use super::train::{Sources, TrainConfig, fresh, train};
+use super::train::{Sources, TrainConfig, train};
 use super::{InfNet, InfNetConfig};
 use crate::io::image::write_png;
 use crate::metrics::toolbox;
 use crate::nn::kernels::TrainKernels;
-use crate::nn::params;
+use crate::nn::{Builder, Form, params};
 use crate::plane::Plane;
 use crate::training::{Progress, TrainError, to_file, write_atomically};
 use crate::weights::tensors::TensorFile;
@@ -113,6 +113,8 @@ pub struct Course<'a, B: TrainKernels> {
     pub clean: Vec<Sample>,
     /// Where the network with ImageNet's weights starts.
     pub imagenet: InfNet<Autodiff<B>>,
+    /// Networks that label together with the teacher and with what follows from it.
+    pub colleagues: Vec<InfNet<B>>,
     /// Side of the network's input.
     pub side: usize,
     /// Keeps checkpoint, pseudo-labels and the last stage's weights.
@@ -143,7 +145,7 @@ impl<B: TrainKernels> Course<'_, B> {
             let sources = self.sources(stage.lesson, &net)?;
             let start = match stage.lesson {
                 Lesson::Afresh => self.imagenet.clone(),
-                _ => copy(fresh::<B>(&stage.config, self.device), &net),
+                _ => copy(&stage.config.net, &net, self.device),
             };
             let folder = self.stage(at);
             net = train::<B>(&stage.config, &sources, start, &folder, self.device, report)?;
@@ -238,8 +240,16 @@ impl<B: TrainKernels> Course<'_, B> {
             // Two of the eight orientations: the file's own and its half turn.
             let looks = [Orientation::ALL[0], Orientation::ALL[3]];
             let looks = if published { &looks[..1] } else { &looks };
-            let logits = logits(net, &sample.image, self.side, looks, self.device);
-            let p = probability(&logits, 1.0, size);
+            let mut sum = Plane::filled(0.0, [self.side; 2]);
+            let nets = [net].into_iter().chain(&self.colleagues);
+            for net in nets {
+                let logits = logits(net, &sample.image, self.side, looks, self.device);
+                for (sum, logit) in sum.data_mut().iter_mut().zip(logits.data()) {
+                    *sum += logit;
+                }
+            }
+            let count = 1 + self.colleagues.len();
+            let p = probability(&sum, count as f32, size);
             let map = match published {
                 true => toolbox::to_map(&p),
                 false => p.map(|v| (v * 255.0).round() as u8),
@@ -270,8 +280,14 @@ fn write_plane(path: &Path, plane: Plane<u8>) -> Result<(), TrainError> {
 }
 
 /// A network with another's parameters, for training.
-fn copy<A: Backend, B: Backend>(net: InfNet<A>, from: &InfNet<B>) -> InfNet<A> {
+fn copy<B: TrainKernels>(
+    config: &InfNetConfig,
+    from: &InfNet<B>,
+    device: &B::Device,
+) -> InfNet<Autodiff<B>> {
     let values = params::read(from);
+    let form = Form::of(values.keys());
+    let net = InfNet::new(&mut Builder::loading(form, device), config);
     let filled = params::fill(net, |name, _| Ok::<_, Infallible>(values[name].1.clone()));
     let Ok(net) = filled;
     net

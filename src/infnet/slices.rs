@@ -117,6 +117,11 @@ impl Crop {
         Some(crop)
     }
 
+    /// First column and row of the crop.
+    pub fn start(&self) -> [usize; 2] {
+        self.start
+    }
+
     /// [columns, rows] of the crop.
     pub fn size(&self) -> [usize; 2] {
         self.size

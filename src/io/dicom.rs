@@ -3,8 +3,9 @@
 //! Standard: <https://dicom.nema.org/medical/dicom/current>. CT images (PS3.3 A.3) and enhanced CT
 //! images (PS3.3 A.38) open, with pixels that are native, deflated, RLE or JPEG (8 bits, or
 //! lossless). Geometry comes from ImagePositionPatient and ImageOrientationPatient alone (PS3.3
-//! C.7.6.2.1.1), and goes from DICOM's LPS to RAS here. Nothing that says who the patient is
-//! leaves this module.
+//! C.7.6.2.1.1), and goes from DICOM's LPS to RAS here. What says who the patient is goes into no
+//! result but a segmentation, which is no segmentation of theirs without it ([`Source`]); the day of
+//! the scan leaves this module, which a follow-up is ordered by.
 //!
 //! dicom-rs decodes the headers of elements; what goes over the values is our own, because a file
 //! is not to be trusted: the crate's readers allocate what a length claims, and recurse without end.
@@ -14,19 +15,25 @@ mod instance;
 mod lossless;
 mod pixels;
 mod rle;
+mod seg;
 mod series;
+mod source;
 mod stack;
 mod syntax;
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;
 mod thumbnail;
+mod write;
 
+pub use seg::Segments;
 pub use series::Series;
+pub use source::Source;
 pub use thumbnail::Thumbnail;
 
 use std::rc::Rc;
 
-use element::Fault;
+use dicom_dictionary_std::tags;
+use element::{Fault, Reader};
 use series::{Collection, Stack};
 use stack::Plan;
 
@@ -49,6 +56,15 @@ pub fn series(name: &str, files: &[File], limits: &Limits) -> Result<Vec<Series>
         ..stack.about.clone()
     });
     Ok(described.collect())
+}
+
+/// StudyInstanceUID (0020,000D) of a file, whatever it is of: by it the series of one examination
+/// are known. Nothing where it cannot be read.
+pub fn study(bytes: &[u8], limits: &Limits) -> Option<String> {
+    let opened = syntax::open("", bytes, limits).ok()?;
+    let mut reader = Reader::new(&opened.data, opened.at, opened.syntax.coding);
+    let (set, _) = reader.image().ok()?;
+    set.text(tags::STUDY_INSTANCE_UID)
 }
 
 /// Reads the CT series of `files` with most slices, or the series with the given
@@ -84,7 +100,20 @@ pub fn read(
     warnings.extend(plan.warnings.iter().cloned());
     let hu = volume(name, &all, stack, &plan, limits)?;
     warnings.extend(warning::inspect(&hu));
-    Ok(Scan { hu, warnings })
+    let source = match Source::of(&all, stack, &plan) {
+        Ok(source) => Some(source),
+        Err(missing) => {
+            warnings.push(Warning::NoSegmentation { missing });
+            None
+        }
+    };
+    Ok(Scan {
+        hu,
+        warnings,
+        series: Some(stack.about.uid.clone()),
+        source,
+        date: stack.about.date,
+    })
 }
 
 /// What the headers give reason to warn of.

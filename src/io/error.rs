@@ -190,6 +190,30 @@ pub enum IoError {
         /// What the reader says.
         reason: String,
     },
+    /// A file or folder that the system does not let read.
+    #[error("{file}: {reason}")]
+    Unreadable {
+        /// Path of the file or folder.
+        file: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// A folder with more in it than one scan can have.
+    #[error("{file} has more than {limit}: give the folder of one scan")]
+    TooMany {
+        /// The folder.
+        file: String,
+        /// What is allowed.
+        limit: String,
+    },
+    /// Voxels in memory that cannot be a scan.
+    #[error("{file} {problem}")]
+    Array {
+        /// What the voxels are called.
+        file: String,
+        /// What is wrong with them, and what to do.
+        problem: String,
+    },
     /// Several scans at once, which belong to different cases.
     #[error("{file} holds {count} scans or images that are no DICOM: open one at a time")]
     Several {

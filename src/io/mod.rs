@@ -3,15 +3,20 @@
 //! What a file is shows in its content, never in its name. Every size that a header claims is
 //! checked against [`Limits`] and against the bytes that are really there before anything is
 //! allocated. [`open`] is the door for one file, [`open_files`] for the files of a folder; the
-//! formats live in [`dicom`], [`nifti`], [`nrrd`], [`metaimage`] and [`image`].
+//! formats live in [`dicom`], [`nifti`], [`nrrd`], [`metaimage`] and [`image`]. [`path`] gets the bytes
+//! from disk, and [`mod@array`] takes voxels that a program has in memory.
 
 mod archive;
+pub mod array;
 pub mod dicom;
 mod error;
+mod fingerprint;
 pub mod image;
 pub mod metaimage;
 pub mod nifti;
 pub mod nrrd;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod path;
 mod samples;
 mod sniff;
 mod stream;
@@ -21,10 +26,12 @@ mod text;
 mod warning;
 
 pub use error::IoError;
+pub use fingerprint::{Fingerprint, fingerprint};
 pub use warning::{Warning, inspect};
 
 use std::borrow::Cow;
 
+use crate::date::Date;
 use crate::volume::Volume;
 use dicom::Series;
 use sniff::Kind;
@@ -59,6 +66,13 @@ pub struct Scan {
     pub hu: Volume<i16>,
     /// What makes the results less trustworthy.
     pub warnings: Vec<Warning>,
+    /// SeriesInstanceUID of the slices; only DICOM has one.
+    pub series: Option<String>,
+    /// What a DICOM segmentation of the scan refers to; absent for other formats, and for DICOM
+    /// files that lack what it takes, which is then among the warnings.
+    pub source: Option<dicom::Source>,
+    /// The day on which it was made, where the file says so, which only DICOM does.
+    pub date: Option<Date>,
 }
 
 /// What a file turned out to hold.
@@ -170,6 +184,26 @@ pub fn opens(bytes: &[u8]) -> bool {
         sniff::kind(bytes),
         Kind::Empty | Kind::Zip | Kind::Other(..)
     )
+}
+
+/// What a file is to the folder that it lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A part of a series: DICOM.
+    Part,
+    /// A scan or an image by itself, or an archive of one.
+    Whole,
+    /// Nothing that opens.
+    Other,
+}
+
+/// What the first [`HEAD`] bytes of a file say that it is to its folder.
+pub fn role(bytes: &[u8]) -> Role {
+    match sniff::kind(bytes) {
+        Kind::Dicom => Role::Part,
+        Kind::Empty | Kind::Other(..) => Role::Other,
+        _ => Role::Whole,
+    }
 }
 
 /// Opens a file that is a scan or an image by itself.

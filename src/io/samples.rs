@@ -127,7 +127,13 @@ impl Layout {
             warnings.push(Warning::EightBit);
         }
         warnings.extend(warning::inspect(&hu));
-        Scan { hu, warnings }
+        Scan {
+            hu,
+            warnings,
+            series: None,
+            source: None,
+            date: None,
+        }
     }
 
     /// Decodes all voxels of a source that [`check`](Self::check) has passed; `convert` gets the

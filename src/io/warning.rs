@@ -87,6 +87,11 @@ pub enum Warning {
     },
     /// The image was compressed with loss before it came here.
     LossyCompression,
+    /// The DICOM files lack what a segmentation of them has to refer to.
+    NoSegmentation {
+        /// What they lack.
+        missing: &'static str,
+    },
 }
 
 impl Warning {
@@ -108,6 +113,7 @@ impl Warning {
             Self::DuplicateSlices { .. } => "duplicate_slices",
             Self::OtherSeries { .. } => "other_series",
             Self::LossyCompression => "lossy_compression",
+            Self::NoSegmentation { .. } => "no_segmentation",
         }
     }
 
@@ -182,6 +188,10 @@ impl Warning {
             Self::LossyCompression => "The images were compressed with loss. Small lesions and \
                                        noise are blurred."
                 .to_owned(),
+            Self::NoSegmentation { missing } => format!(
+                "The DICOM files do not have {missing}, so the masks come as NIfTI alone, without \
+                 DICOM segmentations."
+            ),
         }
     }
 }

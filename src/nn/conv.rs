@@ -147,6 +147,8 @@ impl<B: Kernels> Conv2d<B> {
         let bias = self.bias.as_ref().map(Param::val);
         match &self.weight {
             Filter::Float(weight) => {
+                #[cfg(feature = "train")]
+                super::observe::note(weight.id, &x);
                 let s = &self.shape;
                 let padding = s.padding();
                 let options = ConvOptions::new([s.stride; 2], padding, [s.dilation; 2], s.groups);

@@ -9,6 +9,8 @@ pub mod conv;
 pub mod filter;
 pub mod kernels;
 pub mod norm;
+#[cfg(feature = "train")]
+pub mod observe;
 pub mod params;
 pub mod resize;
 pub mod unet;
@@ -30,6 +32,16 @@ pub enum Form {
     Folded,
     /// Folded, with 8-bit weights.
     Packed,
+}
+
+impl Form {
+    /// The form of a network whose floats have these names: without a norm's, it is folded.
+    pub fn of<'a>(mut names: impl Iterator<Item = &'a String>) -> Form {
+        match names.any(|name| name.contains(".norm.")) {
+            true => Form::Trained,
+            false => Form::Folded,
+        }
+    }
 }
 
 /// How a network is put together: where, from which seed, and in which form.

@@ -180,6 +180,35 @@ impl<B: Backend> ModuleVisitor<B> for Read {
     }
 }
 
+#[cfg(feature = "train")]
+#[derive(Default)]
+struct Names {
+    path: Vec<String>,
+    found: BTreeMap<String, String>,
+}
+
+#[cfg(feature = "train")]
+impl<B: Backend> ModuleVisitor<B> for Names {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.found
+            .insert(param.id.serialize(), file_name(&self.path));
+    }
+}
+
+/// The name in files of every float parameter, by its id.
+#[cfg(feature = "train")]
+pub fn names<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, String> {
+    let mut names = Names::default();
+    module.visit(&mut names);
+    names.found
+}
+
 /// All float parameters and running statistics by path. Reads synchronously: native only.
 pub fn read<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, Values> {
     let mut read = Read::default();

@@ -5,6 +5,8 @@
 //! never depends on the patient: a vessel always has the same width in voxels, and lungs wider
 //! than the window lose their rim rather than their scale.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::grid::{self, Dims};
@@ -252,6 +254,23 @@ impl Frame {
         lungs: &Volume<u8>,
         value: impl Fn(f32) -> u8,
     ) -> Result<Volume<u8>, FrameError> {
+        let voxels = self.to_slices(field, lungs, 0..self.scan_dims[2], value)?;
+        Ok(Volume::new(voxels, self.scan_dims, self.scan_affine)?)
+    }
+
+    /// [`Frame::to_volume`] for a range of the scan's slices, whose voxels it gives in order. What
+    /// lies beyond the scan is left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Frame::to_volume`].
+    pub fn to_slices<T: Copy + Into<f32>>(
+        &self,
+        field: &[T],
+        lungs: &Volume<u8>,
+        slices: Range<usize>,
+        value: impl Fn(f32) -> u8,
+    ) -> Result<Vec<u8>, FrameError> {
         self.check(lungs.dims)?;
         if field.len() != self.voxels() {
             return Err(FrameError::Length {
@@ -264,27 +283,39 @@ impl Frame {
             self.dims,
             self.affine,
         )?;
-        let mut out = Volume::filled(0u8, self.scan_dims, self.scan_affine);
         let plane = self.scan_dims[0] * self.scan_dims[1];
+        let slices = slices.start..slices.end.min(self.scan_dims[2]);
+        let mut out = vec![0; plane * slices.len()];
         // A few slices at a time: a whole float copy of the scan need not fit in a browser.
-        for start in (0..self.scan_dims[2]).step_by(BATCH) {
-            let slices = BATCH.min(self.scan_dims[2] - start);
+        for (start, out) in slices
+            .clone()
+            .step_by(BATCH)
+            .zip(out.chunks_mut(BATCH * plane))
+        {
+            let count = BATCH.min(slices.end - start);
             let shift = Affine::scale_offset([1.0; 3], [0.0, 0.0, start as f64]);
             let values = resample_linear_f32(
                 &field,
-                [self.scan_dims[0], self.scan_dims[1], slices],
+                [self.scan_dims[0], self.scan_dims[1], count],
                 &self.scan_affine.compose(&shift),
                 0.0,
             );
-            let range = start * plane..(start + slices) * plane;
-            let voxels = out.data[range.clone()].iter_mut().zip(&lungs.data[range]);
-            for ((voxel, &lung), &found) in voxels.zip(&values.data) {
+            let lungs = &lungs.data[start * plane..(start + count) * plane];
+            for ((voxel, &lung), &found) in out.iter_mut().zip(lungs).zip(&values.data) {
                 if lung != 0 {
                     *voxel = value(found);
                 }
             }
         }
         Ok(out)
+    }
+
+    /// The slice of the network's grid that lies closest to a slice of the scan.
+    pub fn slice_at(&self, k: usize) -> usize {
+        // The grids have the same axes: one slice of the scan is at one height of the other grid.
+        let place = self.scan_affine.apply([0.0, 0.0, k as f64]);
+        let z = self.affine.inverse().map_or(0.0, |a| a.apply(place)[2]);
+        (z.round().max(0.0) as usize).min(self.dims[2] - 1)
     }
 
     fn check(&self, found: Dims) -> Result<(), FrameError> {
@@ -399,6 +430,34 @@ mod tests {
                 assert!(dice > 0.9, "{affine:?}, {radius} mm: {dice}");
             }
         }
+    }
+
+    #[test]
+    fn a_slice_of_the_scan_lies_closest_to_one_of_the_grid() {
+        let lungs = scan([80, 80, 40], Affine::from_spacing([1.0, 1.0, 2.5]));
+        let frame = Frame::new(&lungs, &FrameConfig::web()).unwrap();
+        for k in 2..38 {
+            let z = frame.slice_at(k);
+            let height = |affine: &Affine, k: usize| affine.apply([0.0, 0.0, k as f64])[2];
+            let off = height(&frame.affine(), z) - height(&lungs.affine, k);
+            assert!(off.abs() <= 1.5 + 1e-6, "{k}: {off} mm");
+        }
+        assert_eq!(frame.slice_at(10_000), frame.dims()[2] - 1);
+    }
+
+    #[test]
+    fn a_slice_comes_back_as_in_the_whole_volume() {
+        let lungs = scan([80, 80, 40], Affine::from_spacing([1.0, 1.0, 2.5]));
+        let frame = Frame::new(&lungs, &FrameConfig::web()).unwrap();
+        let mask = ball(frame.dims(), &frame.affine(), [40.0, 40.0, 50.0], 22.0);
+        let whole = frame.mask_to_volume(&mask, &lungs).unwrap();
+        for k in [0, 17, 20, 39] {
+            let value = |v: f32| u8::from(v >= 0.5);
+            let slice = frame.to_slices(&mask, &lungs, k..k + 1, value).unwrap();
+            assert_eq!(slice, whole.slice(k), "{k}");
+        }
+        let none = frame.to_slices(&mask, &lungs, 40..41, |_| 1).unwrap();
+        assert!(none.is_empty());
     }
 
     #[test]

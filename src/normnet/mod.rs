@@ -5,22 +5,20 @@
 //! call healthy is lesion: [post-processing](post) grows it to dimmer voxels. No lesion label is
 //! ever seen. [`frame`] brings a scan to the network's grid and back.
 
+pub mod edges;
 pub mod frame;
 pub mod model;
 pub mod post;
+pub mod synth;
 
 #[cfg(feature = "train")]
 pub mod ablation;
 #[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
-pub mod edges;
-#[cfg(feature = "train")]
 pub mod sheet;
 #[cfg(feature = "train")]
 pub mod store;
-#[cfg(feature = "train")]
-pub mod synth;
 #[cfg(feature = "train")]
 pub mod train;
 #[cfg(feature = "train")]

@@ -51,9 +51,16 @@ impl Default for PostConfig {
 }
 
 impl PostConfig {
+    /// How many of so many networks must agree.
+    pub fn needed(&self, networks: usize) -> usize {
+        (self.votes * networks)
+            .div_ceil(self.ensemble.max(1))
+            .max(1)
+    }
+
     /// A kernel of `voxels` of the paper's grid on a grid of another spacing: the odd number of
     /// voxels closest in mm along each axis (the smaller of two as close), at least 1.
-    fn kernel(&self, voxels: f64, spacing: [f64; 3]) -> Dims {
+    pub fn kernel(&self, voxels: f64, spacing: [f64; 3]) -> Dims {
         let mut kernel = [0, 1, 2].map(|a| {
             let exact = voxels * PAPER_SPACING_MM[a] / spacing[a];
             let pairs = ((exact - 1.0) / 2.0 - ROUNDING).round().max(0.0);
@@ -69,19 +76,21 @@ impl PostConfig {
 /// Keeps an even kernel on the smaller of its two odd neighbours whatever its rounding.
 const ROUNDING: f64 = 1e-6;
 
-/// The steps from votes to lesions, each on the network's grid and 0 or 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stages {
-    /// Bright lung tissue that is not healthy (the paper's Fig. 4d). Shown as intensities: H here.
-    pub bright: Vec<u8>,
-    /// Where the bright map is dense: the seeds (Fig. 4e).
-    pub seeds: Vec<u8>,
-    /// Lung tissue that is not healthy, dim voxels included (Fig. 4f).
-    pub full: Vec<u8>,
-    /// Where the full map is dense: what seeds can grow over (Fig. 4g).
-    pub region: Vec<u8>,
-    /// The lesions.
-    pub lesions: Vec<u8>,
+/// A step from votes to lesions, on the network's grid; what the tap of [`lesions_tapped`] receives.
+#[derive(Clone, Copy, Debug)]
+pub enum Stage<'a> {
+    /// Bright lung tissue that is not healthy, 0 or 1 (the paper's Fig. 4d).
+    Bright(&'a [u8]),
+    /// Local mean of the intensity under the bright map.
+    BrightMean(&'a [f32]),
+    /// Where the bright map is dense, 0 or 1: the seeds (Fig. 4e).
+    Seeds(&'a [u8]),
+    /// Lung tissue that is not healthy, dim voxels included, 0 or 1 (Fig. 4f).
+    Full(&'a [u8]),
+    /// Local mean of the intensity under the full map.
+    FullMean(&'a [f32]),
+    /// Where the full map is dense, 0 or 1: what seeds can grow over (Fig. 4g).
+    Region(&'a [u8]),
 }
 
 /// The healthy tissue by vote: 1 where enough networks say so.
@@ -93,42 +102,35 @@ pub struct Stages {
 ///
 /// If the networks differ in length.
 pub fn vote(probabilities: &[&[u8]], config: &PostConfig) -> Vec<u8> {
-    let Some(first) = probabilities.first() else {
-        return Vec::new();
-    };
-    let needed = (config.votes * probabilities.len())
-        .div_ceil(config.ensemble.max(1))
-        .max(1);
-    let mut votes = vec![0u16; first.len()];
-    for &network in probabilities {
-        assert_eq!(network.len(), votes.len(), "networks on one grid");
-        for (votes, &p) in votes.iter_mut().zip(network) {
-            *votes += u16::from(f32::from(p) > config.healthy * 255.0);
-        }
+    let needed = config.needed(probabilities.len());
+    let mut votes = votes(probabilities, config);
+    for v in &mut votes {
+        *v = u8::from(usize::from(*v) >= needed);
     }
     votes
-        .iter()
-        .map(|&v| u8::from(usize::from(v) >= needed))
-        .collect()
 }
 
-/// The lesions of a scan: [`stages`] without the steps in between.
+/// How many networks call each voxel healthy, at most 255; what [`vote`] decides by.
 ///
 /// # Panics
 ///
-/// As [`stages`].
-pub fn lesions(
-    h: &[f32],
-    lungs: &[u8],
-    healthy: &[u8],
-    dims: Dims,
-    spacing: [f64; 3],
-    config: &PostConfig,
-) -> Vec<u8> {
-    stages(h, lungs, healthy, dims, spacing, config).lesions
+/// If the networks differ in length.
+pub fn votes(probabilities: &[&[u8]], config: &PostConfig) -> Vec<u8> {
+    let Some(first) = probabilities.first() else {
+        return Vec::new();
+    };
+    let mut votes = vec![0u8; first.len()];
+    for &network in probabilities {
+        assert_eq!(network.len(), votes.len(), "networks on one grid");
+        for (votes, &p) in votes.iter_mut().zip(network) {
+            let healthy = f32::from(p) > config.healthy * 255.0;
+            *votes = votes.saturating_add(u8::from(healthy));
+        }
+    }
+    votes
 }
 
-/// The lesions of a scan and how they came about.
+/// The lesions of a scan, 0 or 1.
 ///
 /// `h` holds normalised intensities in [0, 1], `lungs` and `healthy` are masks, all on a grid of
 /// `dims` voxels of `spacing` mm. Beyond the grid and the lungs everything counts as 0, and means
@@ -137,14 +139,31 @@ pub fn lesions(
 /// # Panics
 ///
 /// If a slice's length is not the product of `dims`.
-pub fn stages(
+pub fn lesions(
     h: &[f32],
     lungs: &[u8],
     healthy: &[u8],
     dims: Dims,
     spacing: [f64; 3],
     config: &PostConfig,
-) -> Stages {
+) -> Vec<u8> {
+    lesions_tapped(h, lungs, healthy, dims, spacing, config, &mut |_| ())
+}
+
+/// [`lesions`], handing every step on the way to `tap`.
+///
+/// # Panics
+///
+/// As [`lesions`].
+pub fn lesions_tapped(
+    h: &[f32],
+    lungs: &[u8],
+    healthy: &[u8],
+    dims: Dims,
+    spacing: [f64; 3],
+    config: &PostConfig,
+    tap: &mut dyn FnMut(Stage<'_>),
+) -> Vec<u8> {
     let voxels: usize = dims.iter().product();
     assert_eq!(
         [h.len(), lungs.len(), healthy.len()],
@@ -161,34 +180,41 @@ pub fn stages(
         .zip(h)
         .map(|(&full, &h)| u8::from(full != 0 && h >= TAU))
         .collect();
-    let bright_kernel = config.kernel(config.bright_kernel, spacing);
-    let full_kernel = config.kernel(config.full_kernel, spacing);
-    let seeds = dense(h, &bright, dims, bright_kernel, config.bright_threshold);
-    let region = dense(h, &full, dims, full_kernel, config.full_threshold);
+    tap(Stage::Bright(&bright));
+    let kernel = config.kernel(config.bright_kernel, spacing);
+    let mean = local_mean(h, &bright, dims, kernel);
+    tap(Stage::BrightMean(&mean));
+    let seeds = above(&mean, config.bright_threshold);
+    tap(Stage::Seeds(&seeds));
+    drop((bright, mean));
+
+    tap(Stage::Full(&full));
+    let kernel = config.kernel(config.full_kernel, spacing);
+    let mean = local_mean(h, &full, dims, kernel);
+    tap(Stage::FullMean(&mean));
+    let region = above(&mean, config.full_threshold);
+    tap(Stage::Region(&region));
+    drop((full, mean));
+
     let mut lesions = grid::keep_touching(&region, &seeds, dims, Connectivity::TwentySix);
     for (lesion, &lung) in lesions.iter_mut().zip(lungs) {
         *lesion &= u8::from(lung != 0);
     }
-    Stages {
-        bright,
-        seeds,
-        full,
-        region,
-        lesions,
-    }
+    lesions
 }
 
-/// Where the mean over the kernel of the intensities under a mask is above a threshold.
-fn dense(h: &[f32], mask: &[u8], dims: Dims, kernel: Dims, threshold: f32) -> Vec<u8> {
+/// The mean over the kernel of the intensities under a mask.
+fn local_mean(h: &[f32], mask: &[u8], dims: Dims, kernel: Dims) -> Vec<f32> {
     let kept: Vec<f32> = h
         .iter()
         .zip(mask)
         .map(|(&h, &m)| if m != 0 { h } else { 0.0 })
         .collect();
     grid::box_mean(&kept, dims, kernel)
-        .iter()
-        .map(|&mean| u8::from(mean > threshold))
-        .collect()
+}
+
+fn above(values: &[f32], threshold: f32) -> Vec<u8> {
+    values.iter().map(|&v| u8::from(v > threshold)).collect()
 }
 
 /// The attenuation behind τ.
@@ -263,8 +289,35 @@ mod tests {
         s
     }
 
+    /// What the tap receives, and the lesions.
+    #[derive(Default)]
+    struct Stages {
+        bright: Vec<u8>,
+        bright_mean: Vec<f32>,
+        seeds: Vec<u8>,
+        full: Vec<u8>,
+        full_mean: Vec<f32>,
+        region: Vec<u8>,
+        lesions: Vec<u8>,
+    }
+
     fn run(s: &Scene, config: &PostConfig) -> Stages {
-        stages(&s.h, &s.lungs, &s.healthy, DIMS, SPACING, config)
+        let mut out = Stages::default();
+        let tap = &mut |stage: Stage<'_>| match stage {
+            Stage::Bright(v) => out.bright = v.to_vec(),
+            Stage::BrightMean(v) => out.bright_mean = v.to_vec(),
+            Stage::Seeds(v) => out.seeds = v.to_vec(),
+            Stage::Full(v) => out.full = v.to_vec(),
+            Stage::FullMean(v) => out.full_mean = v.to_vec(),
+            Stage::Region(v) => out.region = v.to_vec(),
+        };
+        let (h, lungs, healthy) = (&s.h, &s.lungs, &s.healthy);
+        out.lesions = lesions_tapped(h, lungs, healthy, DIMS, SPACING, config, tap);
+        assert_eq!(
+            out.lesions,
+            lesions(h, lungs, healthy, DIMS, SPACING, config)
+        );
+        out
     }
 
     #[test]
@@ -302,6 +355,11 @@ mod tests {
         // The other patch would do as region but holds no seed.
         assert_eq!(out.region[at(40, 40, 8)], 1);
         assert_eq!(out.lesions[at(40, 40, 8)], 0);
+        // What was averaged: the core's mean is its intensity, and the thresholds cut the means.
+        assert!((out.bright_mean[at(16, 16, 8)] - 0.6).abs() < 1e-5);
+        assert!((out.full_mean[at(26, 16, 8)] - 0.25).abs() < 0.05);
+        assert_eq!(out.seeds, above(&out.bright_mean, 0.2));
+        assert_eq!(out.region, above(&out.full_mean, 0.15));
         // The mask follows the lesion of 18 mm.
         let (mut both, mut sum) = (0, 0);
         for k in 0..DIMS[2] {
@@ -385,6 +443,8 @@ mod tests {
         assert_eq!([count(1, 3), count(2, 3)], [0, 1]);
         assert_eq!([count(2, 4), count(3, 4)], [0, 1]);
         assert!(vote(&[], &config).is_empty());
+        let networks: [&[u8]; 3] = [&[255, 243, 0], &[255, 0, 0], &[255, 242, 0]];
+        assert_eq!(votes(&networks, &config), [3, 1, 0]);
     }
 
     #[test]

@@ -38,6 +38,21 @@ pub struct Synthetic {
     pub blobs: Vec<u8>,
 }
 
+/// The texture of one blob, on a box of the sample; what the tap of [`lesions_tapped`] receives.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    /// First voxel of the box.
+    pub start: [usize; 3],
+    /// Its extent.
+    pub dims: Dims,
+    /// The blob within it, 0 or 1.
+    pub inside: &'a [u8],
+    /// The probability field a(x) that the salt noise is drawn from.
+    pub probability: &'a [f32],
+    /// The blurred salt noise f, before it is scaled to its brightness.
+    pub speckle: &'a [f32],
+}
+
 /// Pastes synthetic lesions into a healthy sample.
 ///
 /// `h` holds normalised intensities in [0, 1], already multiplied by `lungs` (nonzero = lung);
@@ -55,6 +70,25 @@ pub fn lesions(
     lambda: f32,
     config: &SynthConfig,
     rng: &mut impl Rng,
+) -> Synthetic {
+    lesions_tapped(h, lungs, dims, spacing, lambda, config, rng, &mut |_| ())
+}
+
+/// [`lesions`], handing every blob's texture to `tap`.
+///
+/// # Panics
+///
+/// As [`lesions`].
+#[allow(clippy::too_many_arguments)]
+pub fn lesions_tapped(
+    h: &[f32],
+    lungs: &[u8],
+    dims: Dims,
+    spacing: [f64; 3],
+    lambda: f32,
+    config: &SynthConfig,
+    rng: &mut impl Rng,
+    tap: &mut dyn FnMut(Made<'_>),
 ) -> Synthetic {
     assert_eq!(
         h.len(),
@@ -90,7 +124,7 @@ pub fn lesions(
             spacing,
         };
         for blob in blob::split(&sample, &inside, &config.edge, rng) {
-            blob.inject(&mut image, dims, spacing, config, rng);
+            blob.inject(&mut image, dims, spacing, config, rng, tap);
         }
         for (all, own) in blobs.iter_mut().zip(inside) {
             *all |= own;
@@ -225,6 +259,40 @@ mod tests {
             assert_eq!(first, paste(&config, 3).2);
             assert_ne!(first.image, paste(&config, 4).2.image);
         }
+    }
+
+    #[test]
+    fn the_tap_receives_what_the_lesions_are_made_of_and_changes_nothing() {
+        let (h, lungs, out) = paste(&SynthConfig::paper(), 3);
+        let mut seen = vec![0u8; h.len()];
+        let mut rng = StdRng::seed_from_u64(3);
+        let config = SynthConfig::paper();
+        let again = lesions_tapped(
+            &h,
+            &lungs,
+            DIMS,
+            SPACING,
+            1.0,
+            &config,
+            &mut rng,
+            &mut |made| {
+                let block = Block {
+                    start: made.start,
+                    dims: made.dims,
+                };
+                assert_eq!(made.probability.len(), block.len());
+                let [low, high] = config.texture.density;
+                assert!(made.probability.iter().all(|a| (low..=high).contains(a)));
+                assert!(made.speckle.iter().all(|f| (0.0..=1.0).contains(f)));
+                for ((j, k), own) in block.rows().zip(made.inside.chunks_exact(block.dims[0])) {
+                    for (all, own) in seen[block.row_in(DIMS, j, k)].iter_mut().zip(own) {
+                        *all |= own;
+                    }
+                }
+            },
+        );
+        assert_eq!(again, out);
+        assert_eq!(seen, out.blobs);
     }
 
     #[test]

@@ -305,16 +305,19 @@ fn a_batch_of_scans_slices_and_a_broken_file() {
     assert_says(&output, &["1 of 4"]);
 
     // Everything of the good files, nothing of the broken one, nothing half written.
-    let mut expected: BTreeSet<String> = ["slice_infnet.png", "slice_classes.png"]
-        .map(String::from)
+    let mut expected: BTreeSet<String> = ["infnet.png", "classes.png", "run.json"]
+        .map(|end| format!("slice_{end}"))
         .into();
     for case in ["chest", "turned"] {
         for mask in ["lungs", "normnet", "normnet_prob", "infnet", "infnet_prob"] {
             expected.insert(format!("{case}_{mask}.nii.gz"));
         }
         expected.insert(format!("{case}_report.json"));
+        expected.insert(format!("{case}_run.json"));
     }
-    assert_eq!(names(&out), expected);
+    let mut all = names(&out);
+    assert!(all.remove("cohort.csv"), "no table of the cases");
+    assert_eq!(all, expected);
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     for name in &expected {
         assert!(
@@ -506,6 +509,7 @@ fn a_given_lung_mask_is_taken() {
         "infnet.nii.gz",
         "infnet_prob.nii.gz",
         "report.json",
+        "run.json",
     ];
     assert_eq!(
         names(&out),

@@ -13,6 +13,8 @@ use std::path::Path;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 const SERIES: &str = "1.2.840.99999.1";
+const STUDY: &str = "1.2.840.99999.7";
+const FRAME_OF_REFERENCE: &str = "1.2.840.99999.8";
 /// Added to HU in the files, so that stored values are not negative.
 const OFFSET: i16 = 1024;
 
@@ -36,6 +38,13 @@ fn slice(hu: &Volume<i16>, k: usize, uid: &str) -> Vec<u8> {
             tags::SOP_CLASS_UID,
             VR::UI,
             uids::CT_IMAGE_STORAGE.to_owned(),
+        ),
+        (tags::SOP_INSTANCE_UID, VR::UI, format!("{uid}.{}", k + 1)),
+        (tags::STUDY_INSTANCE_UID, VR::UI, STUDY.to_owned()),
+        (
+            tags::FRAME_OF_REFERENCE_UID,
+            VR::UI,
+            FRAME_OF_REFERENCE.to_owned(),
         ),
         (tags::MODALITY, VR::CS, "CT".to_owned()),
         (tags::PATIENT_NAME, VR::PN, "Doe^Jane".to_owned()),
@@ -101,6 +110,18 @@ fn zipped(hu: &Volume<i16>) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
+/// Voxels that a DICOM segmentation marks. The parser's own tests look at the rest.
+fn segmented(path: &Path) -> usize {
+    let object = dicom_object::open_file(path).unwrap();
+    let text = |tag| object.element(tag).unwrap().to_str().unwrap();
+    assert_eq!(text(tags::SOP_CLASS_UID), uids::SEGMENTATION_STORAGE);
+    assert_eq!(text(tags::STUDY_INSTANCE_UID), STUDY);
+    assert_eq!(text(tags::PATIENT_NAME), "Doe^Jane");
+    let pixels = object.element(tags::PIXEL_DATA).unwrap();
+    let bytes = pixels.to_bytes().unwrap();
+    bytes.iter().map(|byte| byte.count_ones() as usize).sum()
+}
+
 #[test]
 fn one_scan_in_every_format_gives_the_same_masks() {
     let bench = Bench::new();
@@ -141,6 +162,16 @@ fn one_scan_in_every_format_gives_the_same_masks() {
             );
         }
     }
+    for case in ["export", "packed"] {
+        for mask in ["lungs", "infnet"] {
+            let marked = labels(&out.join(format!("{case}_{mask}.nii.gz"))).data;
+            let marked = marked.iter().filter(|label| **label != 0).count();
+            let file = out.join(format!("{case}_{mask}_seg.dcm"));
+            assert_eq!(segmented(&file), marked, "{case} {mask}");
+        }
+    }
+    let segmentations = names(&out).into_iter().filter(|n| n.ends_with(".dcm"));
+    assert_eq!(segmentations.count(), 4, "what is no DICOM has none");
     let report = fs::read_to_string(out.join("export_report.json")).unwrap();
     assert!(
         report.contains("other_series"),

@@ -5,13 +5,18 @@
 use pleura::{io, volume};
 
 #[cfg(all(feature = "cli", feature = "train"))]
+mod cohort;
+#[cfg(all(feature = "cli", feature = "train"))]
 mod command;
+#[cfg(all(feature = "cli", feature = "train"))]
+mod follow;
 #[cfg(all(feature = "cli", feature = "train"))]
 mod formats;
 mod golden;
 #[cfg(feature = "train")]
 mod gradients;
 mod kernels;
+mod lesson;
 mod lungs;
 mod mutations;
 mod norms;

@@ -54,6 +54,7 @@ fn every_seed_opens() {
         let bytes = &seed.bytes;
         let opens = match (seed.target, seed.name.as_str()) {
             (_, "manifest.json") => pleura::weights::Manifest::parse("a", bytes).is_ok(),
+            (_, "scan_run.json") => pleura::record::Record::parse("a", bytes).is_ok(),
             ("manifest", _) => pleura::weights::tensors::TensorFile::from_bytes("a", bytes).is_ok(),
             _ => open(&seed.name, bytes, &LIMITS).is_ok(),
         };

@@ -251,9 +251,26 @@ fn intermediate_tensors_are_read_by_name() {
     let names: Vec<&str> = tapped.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["f2", "S_2"], "the order in which they arise");
     assert_eq!(tapped[0].shape[2..], [SIDE / 4; 2]);
-    assert_eq!(tapped[0].values.len(), tapped[0].shape.iter().product::<usize>());
+    assert_eq!(
+        tapped[0].values.len(),
+        tapped[0].shape.iter().product::<usize>()
+    );
     let logits = pollster::block_on(engine.forward(&entry, &input)).unwrap();
     assert_eq!(tapped[1].values, logits);
+    // A_5 = 1 − σ(Down(S_g)), and Down by four is the mean of the middle of each block.
+    let attended = read(&["global", "A_5"]).unwrap();
+    let (side, [global, weights]) = (SIDE / 32, [0, 1].map(|n| &attended[n].values));
+    assert_eq!(weights.len(), side * side);
+    for (at, weight) in weights.iter().enumerate() {
+        let (x, y) = (4 * (at % side), 4 * (at / side));
+        let middle = [(1, 1), (2, 1), (1, 2), (2, 2)];
+        let sum: f32 = middle
+            .map(|(i, j)| global[x + i + (y + j) * SIDE / 8])
+            .iter()
+            .sum();
+        let want = 1.0 - 1.0 / (1.0 + (-sum / 4.0).exp());
+        assert!((weight - want).abs() < 1e-5, "{weight} is not {want}");
+    }
     let error = read(&["S_7"]).err().unwrap().to_string();
     assert!(error.contains("S_7") && error.contains("S_3"), "{error}");
 }

@@ -7,9 +7,12 @@ use pleura::infnet::data::{Augment, Sample};
 use pleura::infnet::rounds::{Course, Lesson, best};
 use pleura::infnet::train::{Sources, TrainConfig, fresh, train};
 use pleura::infnet::{InfNet, InfNetConfig};
-use pleura::nn::params::read;
+use pleura::nn::params::{fill, read};
+use pleura::nn::{Builder, Form};
 use pleura::plane::Plane;
+use pleura::quant;
 use pleura::training::TrainError;
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -165,6 +168,7 @@ fn course<'a>(
         labelled: all[..1].to_vec(),
         clean: Vec::new(),
         imagenet: fresh::<Flex>(&config, &Default::default()),
+        colleagues: Vec::new(),
         side: 64,
         folder,
         device,
@@ -206,6 +210,39 @@ fn a_course_of_rounds_goes_on_where_it_was_killed() {
 
     let error = run(killed, 2).unwrap_err();
     assert!(error.to_string().contains("other settings"), "{error}");
+}
+
+/// A network whose batch norms are folded, as in the models folder, learns on, and labels together
+/// with a colleague.
+#[test]
+fn a_folded_network_goes_on_with_a_colleague() {
+    let device = Default::default();
+    let trained = fresh::<Flex>(&config(1), &device).valid();
+    let values = quant::fold(&read(&trained), quant::epsilon);
+    assert_eq!(Form::of(values.keys()), Form::Folded);
+    let folded = |factor: f32| {
+        let build = &mut Builder::<Flex>::loading(Form::Folded, &device);
+        let net = InfNet::new(build, &config(1).net);
+        let scaled = |name: &str| values[name].1.iter().map(|v| v * factor).collect();
+        let Ok(net) = fill(net, |name, _| Ok::<_, Infallible>(scaled(name)));
+        net
+    };
+    let teacher = folded(1.0);
+    let labels = |colleagues| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut course = course(folder.path(), &device, 0);
+        course.stages.truncate(1);
+        course.colleagues = colleagues;
+        let net = course.run(&teacher, &mut |_| ()).unwrap();
+        let (before, after) = (read(&teacher), read(&net));
+        assert!(before.keys().eq(after.keys()), "the norms stay folded");
+        let moved = before
+            .iter()
+            .filter(|(name, values)| after[*name] != **values);
+        assert_eq!(moved.count(), before.len(), "every parameter learns");
+        fs::read(folder.path().join("labels-0/1.png")).unwrap()
+    };
+    assert_ne!(labels(vec![folded(0.5)]), labels(Vec::new()));
 }
 
 /// As published: 50 slices and 1600 unlabelled ones in 320 rounds of 5, then a new network.

@@ -9,6 +9,7 @@ import { EngineClient } from './engine/client.ts';
 import { messageOf, type EngineEvent } from './engine/events.ts';
 import { duration, fixed, whole } from './format.ts';
 import { MOST_FILES, TooManyFiles, type Opened } from './folder.ts';
+import { FollowUp } from './follow/follow.ts';
 import { listen } from './intake.ts';
 import { startKeys } from './keys.ts';
 import { startLanguage } from './language.ts';
@@ -16,15 +17,17 @@ import { Outcome } from './outcome.ts';
 import { Overlay } from './overlay.ts';
 import { startPaper } from './paper.ts';
 import { Progress } from './progress.ts';
-import type { NamedBytes, ScanInfo } from './protocol.ts';
+import type { NamedBytes, Options, ScanInfo, Tile } from './protocol.ts';
+import { Replay } from './replay.ts';
 import { classified, isEdited, networksOf, readReport } from './report.ts';
-import { scanOf, type Scan } from './scan.ts';
+import { scanOf, type FindMask, type Scan } from './scan.ts';
 import { SeriesChoice } from './series.ts';
 import { registerServiceWorker } from './service-worker.ts';
 import { demoCase, engineSettings, fromAddress, fromForm, intoForm, TEST_PIECE } from './settings.ts';
 import { Stage } from './stage.ts';
 import { hideMessage, hideStatus, showBusy, showDone, showMessage, showProgress, type Text } from './status.ts';
 import { TEXT } from './strings.ts';
+import { Lesson } from './teach/entry.ts';
 import type { Plane } from './viewer.ts';
 import type { WindowName } from './windows.ts';
 
@@ -59,10 +62,25 @@ class Page {
   private readonly series = new SeriesChoice(
     (uid) => this.choose(uid),
     () => this.cancel(),
+    (uids) => this.chooseEach(uids),
   );
+  private readonly replay = new Replay(this.form, {
+    open: (opened) => void this.openFiles(opened),
+    again: () => this.again(),
+    stop: () => this.stop(),
+  });
+  private readonly lesson = new Lesson(
+    () => ({ weights: this.client.weights, settings: this.setup().settings, ready: this.ready }),
+    this.asked.demo ?? demoCase(0),
+  );
+  private readonly follow = new FollowUp((scan) => this.openScan(scan));
   private scan: Scan | undefined;
   private shown: Promise<unknown> = Promise.resolve();
+  /** What the stage was given of it. */
+  private seen: Blob | undefined;
   private progress: Progress | undefined;
+  /** What the last analysis was asked for. */
+  private analysed: Options | undefined;
   private started = 0;
   private cachedWeights = false;
   /** Counts what is opened: what is still read of something earlier comes too late. */
@@ -72,7 +90,7 @@ class Page {
     intoForm(this.form, this.asked);
     this.stage.onDrawn = () => this.brush.draw();
     listen({
-      opened: (opened) => void this.openFiles(opened),
+      opened: (opened) => void this.replay.opened(opened),
       refused: (error) => this.refuse(error),
     });
     for (const button of document.querySelectorAll('[data-action="demo"]')) {
@@ -82,6 +100,7 @@ class Page {
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       hideMessage();
+      this.replay.forget();
       this.analyse();
     });
     this.startKeys();
@@ -89,7 +108,8 @@ class Page {
     startPaper(() => this.stage.viewer);
     setInterval(() => this.tick(), TICK_MS);
     this.stage.preload();
-    if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
+    if (this.lesson.follow()) this.client.warmUp();
+    else if (this.asked.demo !== undefined) this.openDemo(this.asked.demo.pieceMm);
     else this.client.warmUp();
   }
 
@@ -110,25 +130,35 @@ class Page {
       dab: () => this.brush.dab(),
       undo: () => this.undo(),
     };
-    startKeys(actions, () => this.stage.showsVolume);
+    startKeys(actions, () => this.stage.showsVolume && !this.lesson.isOpen);
   }
 
   private async openFiles(opened: Opened): Promise<void> {
-    this.reset();
+    if (this.follow.takes(opened)) return;
+    this.begin();
     showBusy(() => TEXT.steps.open);
     const { turn } = this;
-    const scan = await scanOf(opened, (files) => this.stage.findMask(files));
-    if (turn === this.turn) this.open(scan);
+    const findMask: FindMask = (files) => this.stage.findMask(files);
+    const scan = await scanOf(opened, findMask);
+    if (turn !== this.turn) return;
+    const first = await this.follow.first(scan, findMask);
+    if (turn === this.turn) this.open(first);
+  }
+
+  /** In the place of what is open, by the page itself. */
+  private openScan(scan: Scan): void {
+    this.reset();
+    this.open(scan);
   }
 
   private refuse(error: unknown): void {
-    this.reset();
+    this.begin();
     const text = (): string => (error instanceof TooManyFiles ? TEXT.tooManyFiles(whole(MOST_FILES)) : messageOf(error));
     showMessage(() => TEXT.failed('open'), text, 'problem');
   }
 
   private openDemo(pieceMm: number): void {
-    this.reset();
+    this.begin();
     showBusy(() => TEXT.makingDemo);
     byId('cancel').hidden = false;
     this.client.demo(demoCase(pieceMm));
@@ -141,6 +171,8 @@ class Page {
 
   private open(scan: Scan): void {
     this.scan = scan;
+    this.replay.begin();
+    if (this.replay.series !== undefined) scan.series = this.replay.series;
     document.querySelector('main')?.setAttribute('data-state', 'open');
     this.stage.begin(scan.name);
     if (scan.own !== undefined) this.show(scan.own);
@@ -148,6 +180,7 @@ class Page {
   }
 
   private show(file: Blob): void {
+    this.seen = file;
     // A picture that the browser can't decode may still be analysed, or be refused with a reason.
     this.shown = this.stage.show(file).catch(() => undefined);
   }
@@ -157,11 +190,26 @@ class Page {
     this.client.choose(series);
   }
 
+  /** One of each date, one after the other. */
+  private chooseEach([first = '', ...others]: string[]): void {
+    const { scan } = this;
+    if (scan !== undefined) this.follow.queue(others.map((series) => ({ ...scan, series })));
+    this.choose(first);
+  }
+
+  /** The person opens something. */
+  private begin(): void {
+    this.follow.stopped();
+    this.reset();
+  }
+
   private reset(): void {
     this.turn += 1;
     this.client.cancel();
     this.series.close();
+    this.follow.left();
     this.scan = undefined;
+    this.seen = undefined;
     this.stopProgress();
     hideMessage();
     hideStatus();
@@ -173,6 +221,7 @@ class Page {
   }
 
   private clearResults(): void {
+    this.lesson.withdraw();
     this.brush.withdraw();
     this.correcting.clear();
     this.outcome.clear();
@@ -182,7 +231,9 @@ class Page {
   private analyse(): void {
     if (this.scan === undefined) return;
     this.clearResults();
-    const { options, settings } = this.setup();
+    const { options: asked, settings } = this.setup();
+    const options = this.replay.options(asked);
+    this.analysed = options;
     this.client.configure(settings);
     this.started = performance.now();
     this.progress = new Progress(0);
@@ -201,10 +252,24 @@ class Page {
     return { options, settings: engineSettings(this.asked, device) };
   }
 
-  private cancel(): void {
+  /** Analyses the scan that is open as a recorded run was; false where there is none. */
+  private again(): boolean {
+    if (this.scan === undefined) return false;
+    hideMessage();
+    this.replay.begin();
+    this.analyse();
+    return true;
+  }
+
+  private stop(): void {
+    this.follow.stopped();
     this.client.cancel();
     this.stopProgress();
     hideStatus();
+  }
+
+  private cancel(): void {
+    this.stop();
     if (this.scan !== undefined) showMessage(() => TEXT.cancelled, () => '', 'note');
     // Where the cancel came before the device was known, it is still to be found.
     this.client.warmUp();
@@ -246,7 +311,7 @@ class Page {
         this.cachedWeights = event.cached;
         return;
       case 'result':
-        void this.finished(event.report, event.files);
+        void this.finished(event.report, event.files, event.tiles);
         return;
       case 'died':
         this.died(event);
@@ -255,6 +320,7 @@ class Page {
         this.failed(() => TEXT.failed(event.stage), () => event.message);
         this.stage.giveUp();
         if (event.stage === 'engine') showNoDevice();
+        this.follow.failed(this.scan?.name ?? '', event.message);
         return;
       default:
         // What only moves the progress.
@@ -269,13 +335,15 @@ class Page {
         : TEXT.dims(info.dims.map(whole).join(' × '), info.spacing.map((mm) => fixed(mm, 2)).join(' × ')),
     );
     this.outcome.setWarnings(info.warnings);
+    void this.replay.check(info, this.client.weights.manifest());
   }
 
-  private async finished(json: string, files: NamedBytes[]): Promise<void> {
+  private async finished(json: string, files: NamedBytes[], tiles: Tile[]): Promise<void> {
     const seconds = this.now();
     this.stopProgress();
     showDone(() => TEXT.finished(duration(seconds)));
     this.outcome.setFiles(files);
+    this.replay.finished(files);
     const { turn } = this;
     // The masks go over the scan, which may still be on its way to the screen.
     await this.shown;
@@ -285,8 +353,18 @@ class Page {
       this.outcome.setAreas(await this.overlay.showPicture(classes));
       return;
     }
-    if (this.scan !== undefined) this.correcting.begin({ series: undefined, ...this.scan, made: files });
+    if (this.scan !== undefined) {
+      this.correcting.begin({ series: undefined, ...this.scan, made: files });
+      this.teach(this.scan, files, tiles);
+    }
     await this.present(json, files);
+  }
+
+  /** Offers to show how the masks came about. */
+  private teach({ name, files, series }: Scan, made: NamedBytes[], tiles: Tile[]): void {
+    const lungs = made.find((file) => file.name.endsWith('_lungs.nii.gz'));
+    if (lungs === undefined || this.analysed === undefined) return;
+    this.lesson.offer({ kind: 'scan', name, files, series, options: this.analysed, lungs: lungs.bytes, tiles });
   }
 
   /** Shows a result of the scan, in the place of the one before if there is one. */
@@ -298,7 +376,9 @@ class Page {
     await this.compare(files);
     if (turn !== this.turn) return;
     await this.overlay.showVolume(files, classified(report));
-    if (turn === this.turn && this.stage.showsVolume) this.brush.offer(networksOf(report), isEdited(report));
+    if (turn !== this.turn) return;
+    if (this.stage.showsVolume) this.brush.offer(networksOf(report), isEdited(report));
+    if (this.scan !== undefined) this.follow.presented({ scan: this.scan, seen: this.seen, files });
   }
 
   /** Before the masks are shown, which is quick, so that all findings are there by then. */
@@ -319,6 +399,7 @@ class Page {
   private died({ cause, recovery, kept }: Extract<EngineEvent, { type: 'died' }>): void {
     if (recovery === 'stop') {
       showNoDevice();
+      this.follow.stopped();
       this.failed(() => TEXT.recovery(recovery, kept), () => `${TEXT.stopAdvice} ${TEXT.recoveryCause(cause)}`);
       return;
     }

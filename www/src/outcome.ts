@@ -73,6 +73,7 @@ export class Outcome {
       const reported = this.files.find(({ name }) => name.endsWith('_report.json'));
       const made = this.report !== undefined && reported !== undefined ? reportButtons(this.report, reported.name) : [];
       byId('save-buttons').replaceChildren(...saveButtons(this.files));
+      byId('save-dicom-hint').hidden = !this.files.some(({ name }) => name.endsWith('.dcm'));
       byId('report-buttons').replaceChildren(...made);
       byId('saves').hidden = false;
     }

@@ -48,6 +48,8 @@ export interface ScanInfo {
   /** mm; of no use for a picture. */
   spacing: number[];
   warnings: Warning[];
+  /** Of the files, as the run manifest has it. */
+  sha256: string;
 }
 
 export interface Warning {
@@ -79,6 +81,8 @@ export interface Job {
   /** Whether the viewer can't read the files by itself, so that the Worker hands over what is to be seen. */
   show: boolean;
   options: Options;
+  /** The lungs as an earlier analysis has saved them: they are not looked for again. */
+  lungs?: Bytes;
 }
 
 /** A grey picture, row by row. */
@@ -98,7 +102,83 @@ export interface SeriesInfo {
   kernel: string;
   rows: number;
   columns: number;
+  /** YYYY-MM-DD. */
+  date: string | null;
   thumbnail: Thumbnail | null;
+}
+
+/** Settings of NormNet's post-processing that differ from the analysis's. */
+export interface LessonThresholds {
+  healthy?: number;
+  votes?: number;
+  bright?: number;
+  full?: number;
+}
+
+/** Settings of the lesion generator; what is absent is drawn. */
+export interface LessonGenerator {
+  seed: number;
+  beyond?: boolean;
+  amount?: number;
+  size?: number;
+  warp?: number;
+  density?: number;
+  blur?: number;
+  brightness?: number;
+}
+
+/** A step on slice `k` of the scan, along LPS axes. The engine says at `Ask` what each shows. */
+export type LessonAsk = { k: number } & (
+  | { of: 'scan' | 'crop' | 'frame' | 'edges' }
+  | { of: 'infnet'; infection?: number }
+  | ({ of: 'lesions' } & LessonGenerator)
+  | ({ of: 'models' | 'post' | 'normnet' } & LessonThresholds)
+);
+
+/** Values of a slice, row by row; LPS: the patient's right is on the left. */
+export interface Picture {
+  width: number;
+  height: number;
+  values: Float32Array<ArrayBuffer>;
+}
+
+export interface LessonShown {
+  pictures: Record<string, Picture>;
+  facts: Record<string, number>;
+}
+
+export interface LessonRect {
+  start: [number, number];
+  size: [number, number];
+}
+
+type Three = [number, number, number];
+
+/** What a lesson can be about, as the engine says it. */
+export interface LessonOutline {
+  dims: Three;
+  spacing_mm: Three;
+  /** First slice that shows lung, and the last. */
+  lungs: [number, number];
+  suggested: number;
+  normnet: {
+    dims: Three;
+    spacing_mm: Three;
+    view: LessonRect;
+    /** Column, row, columns and rows of the network's window within the scan's slice. */
+    window: [number, number, number, number];
+    models: string[];
+    post: { healthy: number; votes: number; bright_threshold: number; full_threshold: number };
+    kernels: [Three, Three];
+    tiles: number;
+  } | null;
+  infnet: {
+    crop: LessonRect;
+    side: number;
+    infection: number;
+    temperature: number;
+    first_tile: number;
+  } | null;
 }
 
 export interface Demo {
@@ -129,7 +209,10 @@ export type ToCase =
   | { type: 'lungs'; file: string; blob: Blob }
   | { type: 'input'; index: number }
   | { type: 'merge'; tile: Tile }
-  | { type: 'finish'; device: string };
+  | { type: 'finish'; device: string }
+  /** Of a planned scan: what can be shown of the steps to its masks, or one of them. */
+  | { type: 'outline' }
+  | { type: 'lesson'; id: number; ask: LessonAsk };
 
 export type FromCase =
   | FromAny
@@ -151,6 +234,10 @@ export type FromCase =
   /** `work` is what the engine has to do with the input, opaque to the page. */
   | { type: 'input'; index: number; work: string; input: Bytes }
   | { type: 'result'; report: string; files: NamedBytes[] }
+  | { type: 'outline'; outline: LessonOutline }
+  | { type: 'lesson'; id: number; shown: LessonShown }
+  /** The step can't be shown. */
+  | { type: 'unshown'; id: number; message: string }
   /** The work can't be done and trying again would not change that. */
   | { type: 'failed'; stage: Stage; message: string };
 

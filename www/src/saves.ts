@@ -8,7 +8,7 @@ import { TEXT } from './strings.ts';
 /** How long an object URL must outlive the click that uses it. */
 const KEEP_MS = 60_000;
 
-function save(name: string, content: Uint8Array<ArrayBuffer>, type: string): void {
+export function save(name: string, content: Uint8Array<ArrayBuffer>, type: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
   make('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), KEEP_MS);
@@ -19,7 +19,7 @@ export function saveButtons(files: NamedBytes[]): HTMLButtonElement[] {
   const isReport = (file: NamedBytes): boolean => file.name.endsWith('_report.json');
   const ordered = [...files.filter(isReport), ...files.filter((file) => !isReport(file))];
   return ordered.map((file) => {
-    const button = saveButton(label(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)));
+    const button = saveButton(saveLabel(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)));
     button.classList.toggle('primary', isReport(file));
     return button;
   });
@@ -43,20 +43,26 @@ function saveButton(text: string, file: string, act: () => void): HTMLButtonElem
 /** What the ends of file names mean. */
 const LABELS = [
   [/_report\.json$/, 'saveReport'],
+  [/_run\.json$/, 'saveRun'],
   [/_lungs\.nii\.gz$/, 'saveLungs'],
   [/_normnet\.nii\.gz$/, 'saveNormnet'],
   [/_infnet\.nii\.gz$/, 'saveInfnet'],
+  [/_lungs_seg\.dcm$/, 'saveLungsDicom'],
+  [/_normnet_seg\.dcm$/, 'saveNormnetDicom'],
+  [/_infnet_seg\.dcm$/, 'saveInfnetDicom'],
   [/_(normnet|infnet)_prob\.nii\.gz$/, 'saveProbability'],
   [/_infnet\.png$/, 'saveProbability'],
   [/_classes\.png$/, 'saveClasses'],
 ] as const;
 
-function label(name: string): string {
+/** What a file of the result is called on the page. */
+export function saveLabel(name: string): string {
   const known = LABELS.find(([end]) => end.test(name));
   return known === undefined ? name : TEXT[known[1]];
 }
 
 function mime(name: string): string {
   if (name.endsWith('.png')) return 'image/png';
+  if (name.endsWith('.dcm')) return 'application/dicom';
   return name.endsWith('.json') ? 'application/json' : 'application/gzip';
 }

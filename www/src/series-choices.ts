@@ -9,3 +9,10 @@ export function choices(found: readonly SeriesInfo[]): SeriesInfo[] {
   }
   return [...longest.values()].sort((a, b) => b.slices - a.slices);
 }
+
+/** The series with most slices of each date, by date; series without a date are left out. They come with the most slices first. */
+export function ofEachDate(series: readonly SeriesInfo[]): string[] {
+  const longest = new Map<string, string>();
+  for (const { date, uid } of series) if (date !== null && !longest.has(date)) longest.set(date, uid);
+  return [...longest].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, uid]) => uid);
+}

@@ -2,16 +2,28 @@
 import { byId, make } from './dom.ts';
 import { whole } from './format.ts';
 import type { SeriesInfo, Thumbnail } from './protocol.ts';
+import { ofEachDate } from './series-choices.ts';
 import { TEXT } from './strings.ts';
 
 export class SeriesChoice {
   private readonly dialog = byId<HTMLDialogElement>('series');
   private asking = false;
+  /** Of each date the series with most slices. */
+  private dated: string[] = [];
 
-  constructor(chosen: (uid: string) => void, cancelled: () => void) {
+  constructor(
+    chosen: (uid: string) => void,
+    cancelled: () => void,
+    /** One of each date, the earliest first. */
+    each: (uids: string[]) => void,
+  ) {
     this.dialog.addEventListener('close', () => {
       if (!this.asking) return;
       this.asking = false;
+      if (this.dialog.returnValue === 'each') {
+        each(this.dated);
+        return;
+      }
       const uid = new FormData(byId<HTMLFormElement>('series-form')).get('series');
       if (this.dialog.returnValue === 'open' && typeof uid === 'string') chosen(uid);
       else cancelled();
@@ -21,6 +33,9 @@ export class SeriesChoice {
   /** Lets the person choose; the first is chosen beforehand. */
   ask(series: readonly SeriesInfo[]): void {
     byId('series-list').replaceChildren(...series.map((each, place) => entry(each, place === 0)));
+    this.dated = ofEachDate(series);
+    byId('series-each').hidden = this.dated.length < 2;
+    byId('series-each').textContent = TEXT.follow.oneOfEachDate(this.dated.length);
     this.asking = true;
     // What closed it the last time must not count when Escape closes it now.
     this.dialog.returnValue = '';
@@ -44,6 +59,7 @@ function entry(series: SeriesInfo, first: boolean): HTMLElement {
     `${whole(series.columns)} × ${whole(series.rows)}`,
     series.thickness_mm === null ? '' : TEXT.millimetres(String(series.thickness_mm)),
     series.kernel,
+    series.date ?? '',
   ];
   return make('label', {}, [
     radio,

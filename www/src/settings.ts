@@ -44,6 +44,15 @@ export function intoForm(form: HTMLFormElement, asked: Asked): void {
   if (choice instanceof RadioNodeList) choice.value = asked.model;
 }
 
+/** Shows in the form the options of a recorded run, and the device if it was the CPU. */
+export function recordedIntoForm(form: HTMLFormElement, options: Options, onCpu: boolean): void {
+  const recorded: Record<string, unknown> = { ...options, ...(onCpu ? { device: 'cpu' } : {}) };
+  for (const [name, value] of Object.entries(recorded)) {
+    const field = form.elements.namedItem(name);
+    if (field instanceof RadioNodeList || field instanceof HTMLSelectElement) field.value = String(value);
+  }
+}
+
 export function demoCase(pieceMm: number): Demo {
   return { ...DEMO, pieceMm };
 }

@@ -1,12 +1,12 @@
 //! False positives of each NormNet on the healthy scan that it was not trained on.
 
-use super::super::segment::{CPU, NetworkArgs, SegmentArgs, Session, write};
+use super::super::segment::{NetworkArgs, SegmentArgs, write};
+use super::super::session::Session;
 use crate::analysis::{Analysis, Outcome};
 use crate::io::{self, Limits};
 use crate::normnet::data::{keep_healthy, left_out};
 use crate::volume::{Volume, average_slices};
 use crate::weights::{Manifest, Network};
-use burn::backend::Flex;
 use clap::Args;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -42,7 +42,7 @@ pub fn run(args: &HealthyArgs) -> Result<(), Box<dyn Error>> {
         return Err("--thick should be a positive number of mm".into());
     }
     let work = SegmentArgs::of(args.run.clone(), "normnet");
-    let mut session = Session::<Flex>::open(&work, Default::default(), CPU)?;
+    let session = Session::open(work.setup())?;
     let all = session.manifest().clone();
     let mut seeds: Vec<u64> = all
         .of_network(Network::Normnet)
@@ -59,7 +59,7 @@ pub fn run(args: &HealthyArgs) -> Result<(), Box<dyn Error>> {
         let thin = scan.hu.spacing()[2];
         let factors = args.thick.map(|mm| (mm / thin).round().max(1.0) as usize);
         for (at, factor) in std::iter::once(1).chain(factors).enumerate() {
-            let mut measure = |models: &Manifest| scan.marked(&mut session, models, factor);
+            let measure = |models: &Manifest| scan.marked(&session, models, factor);
             let marked = Marked {
                 alone: measure(&alone)?,
                 votes: measure(&all)?,
@@ -134,7 +134,7 @@ impl Unseen {
     /// Percent of the healthy lung that the models mark, with `factor` slices averaged.
     fn marked(
         &self,
-        session: &mut Session<Flex>,
+        session: &Session,
         models: &Manifest,
         factor: usize,
     ) -> Result<f64, Box<dyn Error>> {

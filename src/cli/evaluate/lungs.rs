@@ -1,11 +1,11 @@
 //! Lung masks against drawn ones, and against each other.
 
-use super::super::segment::{NetworkArgs, SegmentArgs, Session, write};
+use super::super::segment::{NetworkArgs, SegmentArgs, write};
+use super::super::session::Session;
 use crate::io::{self, Limits};
 use crate::lungs::thresholded;
 use crate::metrics::Confusion;
 use crate::volume::Volume;
-use burn::backend::Flex;
 use clap::Args;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -32,7 +32,7 @@ pub struct LungsArgs {
 /// Measures both masks of every scan.
 pub fn run(args: &LungsArgs) -> Result<(), Box<dyn Error>> {
     let work = SegmentArgs::of(args.run.clone(), "normnet");
-    let session = Session::<Flex>::open(&work, Default::default(), super::CPU)?;
+    let session = Session::open(work.setup())?;
     let network = session.lung_network()?;
     let mut rows = Vec::new();
     for (case, path) in scans(&args.images)? {

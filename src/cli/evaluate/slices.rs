@@ -1,12 +1,12 @@
 //! Slices against their truth: the papers' toolbox (SPEC C.2), and the plain protocol.
 
-use super::super::segment::{Session, write};
+use super::super::segment::write;
+use super::super::session::Session;
 use super::{EvaluateArgs, Pair, Protocol, curve};
 use crate::infnet::classes;
 use crate::io::{self, Limits};
 use crate::metrics::toolbox::{self, ImageMeasures, Summary};
 use crate::metrics::{Confusion, Scores};
-use crate::nn::kernels::Kernels;
 use crate::plane::Plane;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -107,8 +107,8 @@ impl Tally {
 }
 
 /// Infection, and with `--classes` ground glass and consolidation, on every slice.
-pub fn evaluate<B: Kernels>(
-    session: &mut Session<B>,
+pub fn evaluate(
+    session: &Session,
     args: &EvaluateArgs,
     pairs: &[Pair],
 ) -> Result<Value, Box<dyn Error>> {

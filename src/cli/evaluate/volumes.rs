@@ -1,10 +1,9 @@
 //! Scans against their truth, voxel by voxel.
 
-use super::super::segment::Session;
+use super::super::session::Session;
 use super::{EvaluateArgs, Pair};
 use crate::io::{self, Limits};
 use crate::metrics::{self, Confusion, MetricsError, Scores, slice_dice};
-use crate::nn::kernels::Kernels;
 use crate::normnet::post::{BRIGHT_HU, threshold_baseline};
 use crate::volume::Volume;
 use serde_json::{Value, json};
@@ -34,8 +33,8 @@ pub struct Case {
 
 /// 3D scores of the network's mask, and of the threshold at −500 HU inside the same lungs. `next`
 /// gets every scan when it is done.
-pub fn evaluate<B: Kernels>(
-    session: &mut Session<B>,
+pub fn evaluate(
+    session: &Session,
     args: &EvaluateArgs,
     network: &str,
     pairs: &[Pair],

@@ -3,9 +3,13 @@
 use crate::infnet::data::{self, Sample};
 use crate::infnet::semi::{self, Segmenter};
 use crate::infnet::slices::Orientation;
+use crate::infnet::{InfNet, InfNetConfig};
 use crate::metrics::{Confusion, toolbox};
 use crate::nn::kernels::Kernels;
+use crate::nn::{Builder, Form, params};
+use crate::quant;
 use crate::training::write_atomically;
+use crate::weights::Precision;
 use serde_json::json;
 use std::error::Error;
 use std::path::Path;
@@ -55,8 +59,33 @@ pub(super) fn measure_both<B: Kernels>(
     Ok(())
 }
 
+/// The file of [`measure_packed`]'s table.
+pub(super) const PACKED: &str = "held_back_int8.json";
+
+/// [`measure`] with all eight looks of the network as it ships: batch norms folded, weights of 8
+/// bits.
+pub(super) fn measure_packed<B: Kernels>(
+    net: &InfNet<B>,
+    config: &InfNetConfig,
+    held_back: &[Sample],
+    folder: &Path,
+    device: &B::Device,
+) -> Result<(), Box<dyn Error>> {
+    if held_back.is_empty() {
+        return Ok(());
+    }
+    println!("with 8-bit weights:");
+    let values = quant::fold(&params::read(net), quant::epsilon);
+    let file = quant::pack("the trained network", &values, Precision::Int8)?;
+    let mut build = Builder::<B>::loading(Form::Packed, device);
+    let net = InfNet::new(&mut build, config);
+    let net = params::load(net, &build, &file)?;
+    let (looks, out) = (&Orientation::ALL, folder.join(PACKED));
+    measure(&net, config.side, held_back, looks, &out, device)
+}
+
 /// Temperatures whose toolbox figure is shown: its mean over thresholds rewards hard maps.
-const TEMPERATURES: [f32; 7] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1];
+const TEMPERATURES: [f32; 8] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.1];
 
 /// Both Dice figures of every held-back slice, logits averaged over the given orientations, and
 /// the toolbox's by temperature, to standard output and a JSON file.

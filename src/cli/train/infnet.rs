@@ -1,7 +1,8 @@
 //! `pleura train infnet`, and its baseline.
 
-use super::held_back::{labelled, measure_both};
-use super::{Device, filled, save, show};
+use super::folds::cross_validate;
+use super::held_back::{labelled, measure_both, measure_packed};
+use super::{Device, infnet_of, save, show};
 use crate::infnet::data::{self, Sample};
 use crate::infnet::train::{Sources, TrainConfig, fresh, train, train_unet};
 use crate::infnet::{Backbone, Head, InfNetConfig, Parts, import, slices};
@@ -113,7 +114,8 @@ pub struct InfnetArgs {
     /// ImageNet weights of the encoder, a PyTorch state dict.
     #[arg(long)]
     init: Option<PathBuf>,
-    /// Go on from the infnet.safetensors of an earlier run.
+    /// Go on from the infnet.safetensors of an earlier run, or from an infnet .f16 file of the models
+    /// folder.
     #[arg(long, conflicts_with = "init")]
     from: Option<PathBuf>,
     /// Factor on the recipe's learning rates.
@@ -131,9 +133,10 @@ pub struct InfnetArgs {
     /// For ablations: leave out a part of the network or of the recipe; can be given repeatedly.
     #[arg(long, value_enum)]
     without: Vec<Without>,
-    /// Hold back fold K of N (as K/N, from 0) and measure on it.
+    /// Hold back fold K of N (as K/N, from 0) and measure on it. Given repeatedly: cross-validation,
+    /// a run a fold, each in its own folder below --out.
     #[arg(long)]
-    fold: Option<String>,
+    fold: Vec<String>,
     /// Where to train.
     #[arg(long, value_enum, default_value = "cpu")]
     pub(super) device: Device,
@@ -141,6 +144,25 @@ pub struct InfnetArgs {
 
 pub(super) fn infnet<B: TrainKernels>(
     args: &InfnetArgs,
+    device: &B::Device,
+) -> Result<(), Box<dyn Error>> {
+    match &args.fold[..] {
+        [] => run::<B>(args, None, &args.out, device),
+        [fold] => run::<B>(args, Some(fold), &args.out, device),
+        folds if args.network == Network::Infnet => {
+            cross_validate(folds, &args.out, |fold, out| {
+                run::<B>(args, Some(fold), out, device)
+            })
+        }
+        _ => Err("several folds are for --network infnet: give one --fold at a time".into()),
+    }
+}
+
+/// Trains, without the slices of `fold`, in the folder `out`.
+fn run<B: TrainKernels>(
+    args: &InfnetArgs,
+    fold: Option<&str>,
+    out: &Path,
     device: &B::Device,
 ) -> Result<(), Box<dyn Error>> {
     let without = |part| args.without.contains(&part);
@@ -152,7 +174,7 @@ pub(super) fn infnet<B: TrainKernels>(
         fine: net.parts.fine && !without(Without::Fine),
         ..net.parts
     };
-    let (labelled, held_back) = labelled(&args.data, args.fold.as_deref())?;
+    let (labelled, held_back) = labelled(&args.data, fold)?;
     let mut config = match args.preset {
         Preset::Paper => TrainConfig::paper(net, labelled.len()),
         Preset::Best => TrainConfig::best(net),
@@ -179,20 +201,21 @@ pub(super) fn infnet<B: TrainKernels>(
     };
     let side = config.net.side;
     if args.network == Network::Unet {
-        let net = train_unet::<B>(&config, &sources, &args.out, device, &mut show)?;
-        save(&net, &args.out.join("unet.safetensors"))?;
-        return measure_both(&net, side, &held_back, &args.out, device);
+        let net = train_unet::<B>(&config, &sources, out, device, &mut show)?;
+        save(&net, &out.join("unet.safetensors"))?;
+        return measure_both(&net, side, &held_back, out, device);
     }
     let mut start = fresh::<B>(&config, device);
     if let Some(path) = &args.init {
         start = import::encoder(start, config.net.backbone, path)?;
     }
     if let Some(path) = &args.from {
-        start = filled(start, path)?;
+        start = infnet_of(&config.net, path, device)?;
     }
-    let net = train::<B>(&config, &sources, start, &args.out, device, &mut show)?;
-    save(&net, &args.out.join("infnet.safetensors"))?;
-    measure_both(&net, side, &held_back, &args.out, device)
+    let net = train::<B>(&config, &sources, start, out, device, &mut show)?;
+    save(&net, &out.join("infnet.safetensors"))?;
+    measure_both(&net, side, &held_back, out, device)?;
+    measure_packed(&net, &config.net, &held_back, out, device)
 }
 
 /// Every how many mm a lesion-free slice is taken from a healthy scan.

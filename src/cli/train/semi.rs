@@ -2,14 +2,13 @@
 
 use super::held_back::{labelled, measure_both};
 use super::infnet::{NetArgs, Preset, clean_slices};
-use super::{Device, filled, save, show};
+use super::{Device, infnet_of, save, show};
 use crate::infnet::data::Sample;
 use crate::infnet::rounds::{Course, best, paper};
 use crate::infnet::train::{TrainConfig, fresh};
 use crate::infnet::{import, semi};
 use crate::nn::kernels::TrainKernels;
 use crate::training::step_rng;
-use burn::module::AutodiffModule;
 use clap::Args;
 use rand::seq::SliceRandom;
 use std::error::Error;
@@ -24,9 +23,11 @@ pub struct SemiArgs {
     /// Where checkpoints, pseudo-labels and weights go.
     #[arg(long)]
     out: PathBuf,
-    /// The teacher, and where the student starts: the infnet.safetensors of `train infnet`.
-    #[arg(long)]
-    teacher: PathBuf,
+    /// The teacher, and where the student starts: the infnet.safetensors of `train infnet`, or an
+    /// infnet .f16 file of the models folder. Where several are given, the student starts at the
+    /// first, and they label together.
+    #[arg(long, required = true)]
+    teacher: Vec<PathBuf>,
     #[command(flatten)]
     net: NetArgs,
     /// Recipe. `paper`: every slice is labelled once, a few a round, and a new network learns from
@@ -105,7 +106,10 @@ pub(super) fn semi<B: TrainKernels>(
     if let Some(path) = &args.init {
         imagenet = import::encoder(imagenet, net.backbone, path)?;
     }
-    let teacher = filled(imagenet.valid(), &args.teacher)?;
+    let teachers = args.teacher.iter();
+    let teachers: Vec<_> = teachers
+        .map(|path| infnet_of::<B>(&net, path, device))
+        .collect::<Result<_, _>>()?;
     let (doctors, pseudo) = (labelled.len(), groups.iter().map(Vec::len).max());
     println!(
         "{} stages, {doctors} labelled slices, {} labelled anew in a round",
@@ -118,11 +122,12 @@ pub(super) fn semi<B: TrainKernels>(
         labelled,
         clean,
         imagenet,
+        colleagues: teachers[1..].to_vec(),
         side,
         folder: &args.out,
         device,
     };
-    let net = course.run(&teacher, &mut show)?;
+    let net = course.run(&teachers[0], &mut show)?;
     save(&net, &args.out.join("infnet.safetensors"))?;
     measure_both(&net, side, &held_back, &args.out, device)
 }

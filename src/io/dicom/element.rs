@@ -1,8 +1,8 @@
 //! The elements of a DICOM data set, found in place (PS3.5 section 7).
 //!
 //! A data set comes from outside: every length is held against the bytes that are there before
-//! its value is touched, nesting is capped, and nothing is copied. Only the elements that a volume
-//! needs are kept, so what says who the patient is never leaves this module.
+//! its value is touched, nesting is capped, and nothing is copied. Only the elements that a volume and
+//! a segmentation of it need are kept; what says who the patient is goes to the segmentation alone.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,6 +15,8 @@ use dicom_encoding::decode::explicit_be::ExplicitVRBigEndianDecoder;
 use dicom_encoding::decode::explicit_le::ExplicitVRLittleEndianDecoder;
 use dicom_encoding::decode::implicit_le::ImplicitVRLittleEndianDecoder;
 
+use super::source::{COPIED, IDENTIFYING};
+
 /// Sequences deeper than this are no CT's: an enhanced CT has two.
 const MAX_DEPTH: usize = 16;
 /// The length that says "until a delimiter" (PS3.5 section 7.1.1).
@@ -24,7 +26,7 @@ const ITEM: Tag = Tag(0xFFFE, 0xE000);
 const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
 const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
-/// The elements that are kept.
+/// The elements that a volume needs.
 const KEPT: [Tag; 27] = [
     tags::IMAGE_TYPE,
     tags::FRAME_TYPE,
@@ -68,6 +70,10 @@ const KEPT_SEQUENCES: [Tag; 8] = [
     tags::CT_RECONSTRUCTION_SEQUENCE,
 ];
 
+fn is_kept(tag: Tag) -> bool {
+    KEPT.contains(&tag) || IDENTIFYING.contains(&tag) || COPIED.iter().any(|(t, ..)| *t == tag)
+}
+
 /// How the elements are written (PS3.5 annex A).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
@@ -106,7 +112,8 @@ pub(super) struct DataSet<'a> {
 }
 
 impl<'a> DataSet<'a> {
-    fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
+    /// A value as it is, unless it is empty.
+    pub(super) fn raw(&self, tag: Tag) -> Option<&'a [u8]> {
         self.elements.iter().find_map(|(t, value)| match value {
             Value::Bytes(bytes) if *t == tag && !bytes.is_empty() => Some(*bytes),
             _ => None,
@@ -115,7 +122,7 @@ impl<'a> DataSet<'a> {
 
     /// A text without its padding; control characters, which a terminal would obey, are dropped.
     pub(super) fn text(&self, tag: Tag) -> Option<String> {
-        let text: Cow<str> = String::from_utf8_lossy(self.bytes(tag)?);
+        let text: Cow<str> = String::from_utf8_lossy(self.raw(tag)?);
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
         let text = text.trim();
         (!text.is_empty()).then(|| text.to_owned())
@@ -145,7 +152,7 @@ impl<'a> DataSet<'a> {
 
     /// A 16-bit number.
     pub(super) fn word(&self, tag: Tag) -> Option<u16> {
-        let bytes = *self.bytes(tag)?.first_chunk::<2>()?;
+        let bytes = *self.raw(tag)?.first_chunk::<2>()?;
         Some(if self.big_endian {
             u16::from_be_bytes(bytes)
         } else {
@@ -307,7 +314,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let range = self.take(header.length.unwrap_or(0), end)?;
-        if KEPT.contains(&header.tag) {
+        if is_kept(header.tag) {
             let bytes = self.data.get(range).unwrap_or_default();
             set.elements.push((header.tag, Value::Bytes(bytes)));
         }

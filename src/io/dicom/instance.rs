@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 
 use dicom_core::Tag;
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 
-use super::element::{DataSet, PixelData, Reader};
+use super::element::{DataSet, Fault, PixelData, Reader};
 use super::syntax::{self, Syntax};
 use super::{fault, header};
+use crate::date::Date;
 use crate::io::{IoError, Limits};
 
 /// A direction's length, and the angle between a row and a column, may be off by this much: some
@@ -37,6 +38,8 @@ pub(super) struct Format {
 pub(super) struct Frame {
     /// Centre of the first pixel.
     pub(super) position: [f64; 3],
+    /// Directions of rows and of columns, as in the file.
+    pub(super) orientation: [f64; 6],
     /// Unit vector along a row: where the column index grows.
     pub(super) along_row: [f64; 3],
     /// Unit vector down a column: where the row index grows.
@@ -61,6 +64,8 @@ pub(super) struct About {
     pub(super) between: Option<f64>,
     pub(super) number: f64,
     pub(super) lossy: bool,
+    /// The day of the acquisition, or else of the study.
+    pub(super) date: Option<Date>,
 }
 
 /// A file with slices.
@@ -69,6 +74,8 @@ pub(super) struct Instance<'a> {
     pub(super) syntax: Syntax,
     /// What `pixels` points into.
     pub(super) data: Cow<'a, [u8]>,
+    /// Where the data set begins there.
+    at: usize,
     pub(super) pixels: PixelData,
     pub(super) format: Format,
     pub(super) about: About,
@@ -113,12 +120,30 @@ pub(super) fn read<'a>(
         format,
         about,
         frames,
+        at: opened.at,
         data: opened.data,
     })))
 }
 
+impl Instance<'_> {
+    /// The elements up to the pixels, read once more.
+    pub(super) fn header(&self) -> Result<DataSet<'_>, Fault> {
+        let mut reader = Reader::new(&self.data, self.at, self.syntax.coding);
+        reader.image().map(|(set, _)| set)
+    }
+}
+
 /// What an image is that is no slice.
 fn other_kind(set: &DataSet) -> Option<&'static str> {
+    let class = set.text(tags::SOP_CLASS_UID).unwrap_or_default();
+    if [
+        uids::SEGMENTATION_STORAGE,
+        uids::LABEL_MAP_SEGMENTATION_STORAGE,
+    ]
+    .contains(&class.as_str())
+    {
+        return Some("of segmentations");
+    }
     // Value 3 of CT's image type (PS3.3 C.8.2.1.1.1).
     const ROLE: usize = 2;
     let groups = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
@@ -161,6 +186,13 @@ fn about(set: &DataSet) -> About {
         between: length(tags::SPACING_BETWEEN_SLICES),
         number: set.decimal(tags::INSTANCE_NUMBER).unwrap_or(0.0),
         lossy: set.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01"),
+        date: [
+            tags::ACQUISITION_DATE,
+            tags::ACQUISITION_DATE_TIME,
+            tags::STUDY_DATE,
+        ]
+        .into_iter()
+        .find_map(|tag| Date::dicom(&set.text(tag)?)),
     }
 }
 
@@ -290,6 +322,7 @@ fn frame(name: &str, places: &[&DataSet]) -> Result<Option<Frame>, IoError> {
     let number = |tag, or| first::<1>(places, tag).map_or(or, |[value]| value);
     Ok(Some(Frame {
         position,
+        orientation: axes,
         along_row: scaled(row, 1.0 / dot(row, row).sqrt()),
         along_column: scaled(column, 1.0 / dot(column, column).sqrt()),
         spacing,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::instance::{self, Found, Instance};
 use super::stack::Slice;
 use super::thumbnail::Thumbnail;
+use crate::date::Date;
 use crate::io::sniff::{self, Kind};
 use crate::io::{File, IoError, Limits};
 
@@ -36,6 +37,9 @@ pub struct Series {
     pub rows: usize,
     /// Columns of a slice.
     pub columns: usize,
+    /// The day on which its first file was acquired, or else that of the study; absent if the
+    /// header has neither.
+    pub date: Option<Date>,
     /// A slice from the middle, made small; absent if it cannot be decoded.
     pub thumbnail: Option<Thumbnail>,
 }
@@ -215,6 +219,7 @@ fn describe(instance: &Instance) -> Series {
         kernel: about.kernel.clone(),
         rows: instance.format.rows,
         columns: instance.format.columns,
+        date: about.date,
         thumbnail: None,
     }
 }

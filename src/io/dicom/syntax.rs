@@ -12,8 +12,8 @@ use crate::io::samples::DEFLATE_MAX_RATIO;
 use crate::io::{IoError, Limits};
 
 /// Bytes before the magic of a file (PS3.10 section 7.1).
-const PREAMBLE: usize = 128;
-const MAGIC: &[u8] = b"DICM";
+pub(super) const PREAMBLE: usize = 128;
+pub(super) const MAGIC: &[u8] = b"DICM";
 
 /// How the pixels are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,9 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use crate::io::File;
 use crate::volume::Volume;
 
+pub(crate) const STUDY: &str = "1.2.840.99999.7";
+pub(crate) const FRAME_OF_REFERENCE: &str = "1.2.840.99999.8";
+
 /// How the files of a series are written.
 #[derive(Clone)]
 pub(crate) struct Options {
@@ -135,6 +138,15 @@ fn common(v: &Volume<i16>, options: &Options) -> InMemDicomObject {
         uids::CT_IMAGE_STORAGE,
     );
     text(&mut object, tags::PATIENT_NAME, VR::PN, "Doe^Jane");
+    text(&mut object, tags::PATIENT_ID, VR::LO, "0815");
+    text(&mut object, tags::STUDY_DATE, VR::DA, "20200331");
+    text(&mut object, tags::STUDY_INSTANCE_UID, VR::UI, STUDY);
+    text(
+        &mut object,
+        tags::FRAME_OF_REFERENCE_UID,
+        VR::UI,
+        FRAME_OF_REFERENCE,
+    );
     text(&mut object, tags::MODALITY, VR::CS, options.modality);
     text(
         &mut object,
@@ -187,6 +199,11 @@ pub(crate) fn slice(v: &Volume<i16>, k: usize, options: &Options) -> InMemDicomO
         ),
         // Numbers that go against the order in the patient.
         (tags::INSTANCE_NUMBER, VR::IS, (900 - k).to_string()),
+        (
+            tags::SOP_INSTANCE_UID,
+            VR::UI,
+            format!("{}.{}", options.uid, k + 1),
+        ),
     ] {
         text(&mut object, tag, vr, value);
     }
@@ -225,6 +242,15 @@ pub(crate) fn series(v: &Volume<i16>, options: &Options) -> Vec<File<'static>> {
 /// A volume as one enhanced image, its frames in reverse.
 pub(crate) fn enhanced(v: &Volume<i16>, options: &Options) -> InMemDicomObject {
     let mut object = common(v, options);
+    for (tag, value) in [
+        (
+            tags::SOP_CLASS_UID,
+            uids::ENHANCED_CT_IMAGE_STORAGE.to_owned(),
+        ),
+        (tags::SOP_INSTANCE_UID, format!("{}.900", options.uid)),
+    ] {
+        text(&mut object, tag, VR::UI, value);
+    }
     let item = |elements: &[(Tag, String)]| {
         let mut item = InMemDicomObject::new_empty();
         for (tag, value) in elements {

@@ -503,3 +503,33 @@ fn changed_bytes_never_panic() {
         }
     }
 }
+
+#[test]
+fn the_day_is_the_acquisitions_or_else_the_studys() {
+    let v = volume(axial());
+    let dated = |dates: &[(dicom_core::Tag, VR, &str)]| {
+        let options = Options::default();
+        let files = (0..v.dims[2]).map(|k| {
+            let mut object = slice(&v, k, &options);
+            for &(tag, vr, date) in dates {
+                text(&mut object, tag, vr, date);
+            }
+            named(&k.to_string(), file(object, options.syntax))
+        });
+        let files: Vec<File> = files.collect();
+        let scan = opened(&files).unwrap();
+        let found = series("folder", &files, &Limits::default()).unwrap();
+        assert_eq!(found[0].date, scan.date);
+        scan.date.map(|date| date.to_string())
+    };
+    let study = (tags::STUDY_DATE, VR::DA, "20260131");
+    let acquisition = (tags::ACQUISITION_DATE, VR::DA, "20260201");
+    let with_time = (tags::ACQUISITION_DATE_TIME, VR::DT, "20260202093000");
+    assert_eq!(dated(&[]), None);
+    assert_eq!(dated(&[study]).as_deref(), Some("2026-01-31"));
+    assert_eq!(dated(&[study, with_time]).as_deref(), Some("2026-02-02"));
+    assert_eq!(dated(&[study, acquisition]).as_deref(), Some("2026-02-01"));
+    // What stands for a date that was taken out is none.
+    let blank = (tags::STUDY_DATE, VR::DA, "00010101");
+    assert_eq!(dated(&[blank]), None);
+}

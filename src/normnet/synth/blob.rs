@@ -5,7 +5,8 @@ use std::f32::consts::PI;
 use rand::Rng;
 
 use super::noise::Noise;
-use super::{Block, Consolidation, Edge, SynthConfig, chance, texture, uniform};
+use super::texture::{self, Speckle};
+use super::{Block, Consolidation, Edge, Made, SynthConfig, chance, uniform};
 use crate::grid::{self, Connectivity, Dims};
 use crate::normnet::frame::{TAU, normalise};
 
@@ -133,7 +134,7 @@ impl Blob {
         inside.then(|| self.cover[at[0] + dims[0] * (at[1] + dims[1] * at[2])])
     }
 
-    /// Draws the blob's texture and brings it into the image.
+    /// Draws the blob's texture and brings it into the image; `tap` receives the texture.
     pub(super) fn inject(
         &self,
         image: &mut [f32],
@@ -141,9 +142,19 @@ impl Blob {
         spacing: [f32; 3],
         config: &SynthConfig,
         rng: &mut impl Rng,
+        tap: &mut dyn FnMut(Made<'_>),
     ) {
-        let mut f = texture::speckle(&self.block, spacing, &config.texture, rng);
+        let Speckle { probability, mut f } =
+            texture::speckle(&self.block, spacing, &config.texture, rng);
         texture::add_detail(&mut f, &self.block, spacing, &config.detail, rng);
+        tap(Made {
+            start: self.block.start,
+            dims: self.block.dims,
+            inside: &self.inside,
+            probability: &probability,
+            speckle: &f,
+        });
+        drop(probability);
         let mut local = self.block.cut(image, dims);
         if chance(config.blend.share, rng) {
             let level = normalise(uniform(config.blend.hu, rng));

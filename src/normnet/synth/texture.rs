@@ -7,13 +7,20 @@ use super::noise::{Field, Noise};
 use super::{Block, Detail, PAPER_VOXEL_MM, Texture, chance, uniform};
 use crate::grid;
 
-/// The blurred salt noise f over a block, before it is scaled: a density in [0, 1].
+/// The probability field a(x) over a block, and the blurred salt noise f that is drawn from it,
+/// before it is scaled: a density in [0, 1].
+pub(super) struct Speckle {
+    pub(super) probability: Vec<f32>,
+    pub(super) f: Vec<f32>,
+}
+
+/// Draws the texture of a blob.
 pub(super) fn speckle(
     block: &Block,
     spacing: [f32; 3],
     config: &Texture,
     rng: &mut impl Rng,
-) -> Vec<f32> {
+) -> Speckle {
     let sigma_a = uniform(config.sigma_a_mm, rng);
     let [low, high] = density_range(config, rng);
     let wide = chance(config.wide, rng);
@@ -26,11 +33,13 @@ pub(super) fn speckle(
         rng,
     );
     let mut noise = Noise::new(rng);
-    let density = density(block, spacing, sigma_a, [low, high], &mut noise);
-    if !config.salt {
-        return density;
-    }
-    blurred_salt(&density, block, spacing, sigma_b, &mut noise)
+    let probability = density(block, spacing, sigma_a, [low, high], &mut noise);
+    let f = if config.salt {
+        blurred_salt(&probability, block, spacing, sigma_b, &mut noise)
+    } else {
+        probability.clone()
+    };
+    Speckle { probability, f }
 }
 
 /// Draws the ends a_L < a_U of the probability field until they are far enough apart.
@@ -224,7 +233,7 @@ mod tests {
         };
         let draw = |config: &Texture| {
             let mut rng = StdRng::seed_from_u64(5);
-            speckle(&BLOCK, SPACING, config, &mut rng)
+            speckle(&BLOCK, SPACING, config, &mut rng).f
         };
         let smooth = Texture {
             salt: false,

@@ -9,7 +9,10 @@ mod seeds;
 
 pub use seeds::{Seed, metaimage, nrrd, seeds};
 
+use pleura::io::dicom::{Segments, Source};
 use pleura::io::{self, File, Input, IoError, Limits};
+use pleura::record::{Comparison, Record};
+use pleura::volume::Volume;
 use pleura::weights::Manifest;
 use pleura::weights::tensors::TensorFile;
 use serde_json::Value;
@@ -95,7 +98,7 @@ pub fn zip(bytes: &[u8]) {
     });
 }
 
-/// A manifest of models, or a file of weights.
+/// A manifest of models, a run manifest, or a file of weights.
 pub fn manifest(bytes: &[u8]) {
     within_memory(bytes, || {
         if let Ok(manifest) = Manifest::parse("a", bytes) {
@@ -107,6 +110,17 @@ pub fn manifest(bytes: &[u8]) {
             let json = manifest.to_json().unwrap();
             let again = Manifest::parse("a", json.as_bytes()).unwrap();
             assert_eq!(again.models.len(), manifest.models.len());
+        }
+    });
+    within_memory(bytes, || {
+        if let Ok(record) = Record::parse("a", bytes) {
+            for name in &record.files {
+                assert!(!name.contains(['/', '\\']) && name.starts_with(&record.case));
+            }
+            let same = record.compare(&record);
+            assert!(same.iter().all(|(_, how)| *how == Comparison::Same));
+            let json = record.to_json().unwrap();
+            assert!(Record::parse("a", json.as_bytes()).is_ok());
         }
     });
     within_memory(bytes, || {
@@ -132,6 +146,9 @@ fn opened(result: Result<Input, IoError>) {
             for warning in &scan.warnings {
                 assert!(!warning.text().is_empty());
             }
+            if let Some(source) = &scan.source {
+                segmented(source, &scan.hu);
+            }
             scan.hu.into_lps();
         }
         Ok(Input::Image(grey)) => {
@@ -140,6 +157,19 @@ fn opened(result: Result<Input, IoError>) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// Writes a mask of the lowest layers, with all that comes from the tags of the files.
+fn segmented(source: &Source, hu: &Volume<i16>) {
+    let plane = hu.dims[0] * hu.dims[1];
+    let labels = (0..hu.data.len()).map(|n| if n < 2 * plane { (n % 3) as u8 } else { 0 });
+    let mask = hu.like(labels.collect()).unwrap();
+    let lungs = Segments::Lungs { given: false };
+    let file = source.segmentation(lungs, &mask).unwrap();
+    assert!(file.len() > 132 && file[128..132] == *b"DICM");
+    // It is no scan, and does not spoil a folder that holds one.
+    let again = io::open("a", &file, &LIMITS);
+    assert!(matches!(again, Err(IoError::NoSeries { .. })));
 }
 
 /// Runs some work on an input, and holds its memory against what the input may take.

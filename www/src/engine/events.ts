@@ -1,5 +1,5 @@
 /** What the page hears of the engine. */
-import type { Bytes, CpuReason, DeviceInfo, NamedBytes, ScanInfo, SeriesInfo, Stage } from '../protocol.ts';
+import type { Bytes, CpuReason, DeviceInfo, NamedBytes, ScanInfo, SeriesInfo, Stage, Tile } from '../protocol.ts';
 import type { Recovery } from './ladder.ts';
 
 export interface OpenedDevice extends DeviceInfo {
@@ -26,7 +26,8 @@ export type EngineEvent =
   | { type: 'tile-lost'; index: number }
   | { type: 'tile'; index: number }
   | { type: 'finishing' }
-  | { type: 'result'; report: string; files: NamedBytes[] }
+  /** `tiles` are NormNet's, for who wants to see how the masks came about. */
+  | { type: 'result'; report: string; files: NamedBytes[]; tiles: Tile[] }
   /** A Worker died. Unless the recovery is `stop`, the work goes on. */
   | { type: 'died'; cause: string; recovery: Recovery; kept: number; worker: 'case' | 'compute' }
   /** The work can't be done and trying again would not change that. */

@@ -14,6 +14,8 @@ import type { Manifest, Weight, Weights } from './weights.ts';
 
 export class Run implements Omit<CrewEvents, 'device'> {
   private readonly kept = new Map<number, Bytes>();
+  /** NormNet's tiles. */
+  private slabs = new Set<number>();
   private readonly scheduler = new Scheduler();
   private readonly supply: Supply;
   private readonly lungs: LungWeights;
@@ -131,14 +133,19 @@ export class Run implements Omit<CrewEvents, 'device'> {
         this.job.show = false;
         this.emit(message);
         return;
+      case 'result':
+        this.emit({ ...message, tiles: [...this.kept].filter(([index]) => this.slabs.has(index)) });
+        return;
       case 'series':
       case 'info':
       case 'prepare':
-      case 'result':
       case 'failed':
         this.emit(message);
         return;
       case 'demo':
+      case 'outline':
+      case 'lesson':
+      case 'unshown':
         return;
     }
   }
@@ -153,6 +160,7 @@ export class Run implements Omit<CrewEvents, 'device'> {
 
   private plan(labels: string[]): void {
     this.scheduler.plan(labels.length);
+    this.slabs = new Set(labels.flatMap((label, index) => (label.startsWith('NormNet') ? index : [])));
     this.planned = true;
     for (const tile of this.kept) this.caseWorker.post({ type: 'merge', tile });
     this.emit({ type: 'plan', labels, done: [...this.kept.keys()] });

@@ -1,5 +1,6 @@
 /** German. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/de.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: 'Die Werte sehen nicht nach Hounsfield-Einheiten aus: Es gibt kaum Luft. Die Ergebnisse sind unzuverlässig.',
@@ -10,6 +11,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: 'Die Datei sagt nicht, wie groß ihre Voxel sind; 1 mm wird angenommen. Längen und Volumen sind bedeutungslos.',
   lungs_cut: 'Die Lungen liegen nicht ganz in der Aufnahme. Die Maße gelten nur für den sichtbaren Teil.',
   empty: 'Alle Voxel haben denselben Wert: Es ist nichts zu sehen.',
+  no_segmentation: 'Den DICOM-Dateien fehlen Kennungen, auf die sich eine Segmentierung beziehen muss. Die Masken gibt es nur als NIfTI, ohne DICOM-Segmentierungen.',
 };
 
 export const de: Messages = {
@@ -23,8 +25,10 @@ export const de: Messages = {
     open: 'Datei öffnen',
     openFolder: 'Ordner öffnen',
     demo: 'Beispielfall',
+    teach: 'So funktioniert es',
     demoHint: 'Das Beispiel ist ein hier erzeugtes Thoraxphantom mit Läsionen, deren Ort bekannt ist.',
     truthHint: 'Eine NIfTI-Maske der wahren Läsionen, neben der Aufnahme oder in ihrem Ordner, wird mit dem Gefundenen verglichen.',
+    replayHint: 'Ein Laufprotokoll (…_run.json) neben der Aufnahme wiederholt jene Auswertung und sagt, ob die Masken gleich sind.',
     dropAnywhere: 'Zum Öffnen loslassen',
     scanTitle: 'Aufnahme',
     panelTitle: 'Auswertung',
@@ -94,6 +98,7 @@ export const de: Messages = {
     outlines: 'Umrisse',
     resultsTitle: 'Befunde',
     saveTitle: 'Speichern',
+    saveDicomHint: 'Die DICOM-Dateien nennen den Patienten, wie die Aufnahme.',
     detailsTitle: 'Einzelheiten',
     viewerLabel: 'Aufnahme in drei Ebenen. Pfeil auf und Pfeil ab wechseln die Schicht. Das Fragezeichen zeigt alle Tasten.',
     pictureLabel: 'Schicht mit farbig markierten Läsionen',
@@ -252,11 +257,15 @@ export const de: Messages = {
   ml: (value) => `${value} ml`,
   percent: (value) => `${value} %`,
   saveReport: 'Bericht (JSON)',
+  saveRun: 'Laufprotokoll (JSON)',
   saveLesions: 'Läsionen (CSV)',
   print: 'Drucken',
   saveLungs: 'Lungen',
   saveNormnet: 'NormNet-Läsionen',
   saveInfnet: 'Inf-Net-Läsionen',
+  saveLungsDicom: 'Lungen (DICOM)',
+  saveNormnetDicom: 'NormNet-Läsionen (DICOM)',
+  saveInfnetDicom: 'Inf-Net-Läsionen (DICOM)',
   saveProbability: 'Inf-Net-Wahrscheinlichkeit',
   saveClasses: 'Läsionsklassen',
   share: 'Anteil am Bild',
@@ -290,7 +299,29 @@ export const de: Messages = {
   painted: (n, added, removed) =>
     `Von Hand gemalt: ${n} ${n === 1 ? 'Strich' : 'Striche'}, ${added} Voxel hinzugefügt, ${removed} entfernt.`,
   removeLesion: (network: string, n: number) => `Läsion ${n} von ${network} entfernen`,
+  replay: {
+    title: 'Laufprotokoll',
+    waiting: (scan) =>
+      `Öffnen Sie nun ${scan}, die ausgewertete Aufnahme. Sie wird mit den festgehaltenen Optionen noch einmal ausgewertet, und die Masken werden verglichen.`,
+    notRead: 'Das Laufprotokoll ist nicht zu gebrauchen',
+    unfit: (file) => `${file} ist kein Laufprotokoll dieses Programms: Wählen Sie die Datei, die auf _run.json endet.`,
+    otherLayout: (file, layout) =>
+      `${file} hat den Aufbau ${layout}, den diese Version nicht kennt: Nehmen Sie die Version, die es geschrieben hat.`,
+    notRun: 'Das ist nicht der festgehaltene Lauf',
+    lungsGiven: 'Zu jenem Lauf gehört eine Lungenmaske, und die Seite kann keine nehmen. Nehmen Sie „pleura replay“ auf der Befehlszeile.',
+    otherInput: (scan) =>
+      `Die Aufnahme ist nicht die ausgewertete, ${scan}: Ihr Inhalt ist ein anderer. Öffnen Sie jene, oder wählen Sie „Auswerten“, um trotzdem diese zu nehmen.`,
+    otherWeights: (models, version) =>
+      `Diese Seite hat andere Gewichte als der festgehaltene Lauf der Version ${version}: ${models}. „Auswerten“ macht mit den Gewichten dieser Seite weiter.`,
+    same: 'Dasselbe wie festgehalten',
+    sameText: (n) => `Die Masken dieses Laufs sind Voxel für Voxel die festgehaltenen (${n} von ${n}).`,
+    differ: 'Nicht dasselbe wie festgehalten',
+    differText: (n, all) => `${n} von ${all} Masken sind anders als im festgehaltenen Lauf:`,
+    marked: (mask, then, now) => `${mask}, damals ${then} Voxel markiert, jetzt ${now}`,
+    devices: (then, now) => `Festgehalten wurde auf ${then}, dies ist ${now}.`,
+  },
   leaves: (n) => `${n} ${n === 1 ? 'Anfrage' : 'Anfragen'} an andere Websites`,
   leavesBlocked: 'verhindert',
   leavesSent: 'gesendet',
+  follow,
 };

@@ -1,6 +1,7 @@
 /** English, and with it the list of all texts: what is missing in another language does not compile. */
 import type { CpuReason, Stage } from '../protocol.ts';
 import type { Recovery } from '../engine/ladder.ts';
+import { follow } from './follow/en.ts';
 
 export const en = {
   /** Texts that stand in the page by themselves; `data-t` in index.html names them. */
@@ -14,8 +15,10 @@ export const en = {
     open: 'Open file',
     openFolder: 'Open folder',
     demo: 'Demo case',
+    teach: 'Learn how it works',
     demoHint: 'The demo is a chest phantom made on the spot, with lesions whose place is known.',
     truthHint: 'A NIfTI mask of the true lesions, beside the scan or in its folder, is compared with what was found.',
+    replayHint: 'A run manifest (…_run.json) beside the scan does that analysis again, and says whether the masks are the same.',
     dropAnywhere: 'Drop to open',
     scanTitle: 'Scan',
     panelTitle: 'Analysis',
@@ -85,6 +88,7 @@ export const en = {
     outlines: 'Outlines',
     resultsTitle: 'Findings',
     saveTitle: 'Save',
+    saveDicomHint: 'The DICOM files name the patient, as the scan does.',
     detailsTitle: 'Details',
     viewerLabel: 'Scan in three planes. Up and Down change the slice. The question mark lists all keys.',
     pictureLabel: 'Slice with the lesions coloured',
@@ -244,11 +248,15 @@ export const en = {
   ml: (value: string) => `${value} ml`,
   percent: (value: string) => `${value} %`,
   saveReport: 'Report (JSON)',
+  saveRun: 'Run manifest (JSON)',
   saveLesions: 'Lesions (CSV)',
   print: 'Print',
   saveLungs: 'Lungs',
   saveNormnet: 'NormNet lesions',
   saveInfnet: 'Inf-Net lesions',
+  saveLungsDicom: 'Lungs (DICOM)',
+  saveNormnetDicom: 'NormNet lesions (DICOM)',
+  saveInfnetDicom: 'Inf-Net lesions (DICOM)',
   saveProbability: 'Inf-Net probability',
   saveClasses: 'Lesion classes',
   share: 'Share of the picture',
@@ -282,9 +290,31 @@ export const en = {
   painted: (n: number, added: string, removed: string) =>
     `Painted by hand: ${n} ${n === 1 ? 'stroke' : 'strokes'}, ${added} voxels added, ${removed} removed.`,
   removeLesion: (network: string, n: number) => `Remove lesion ${n} of ${network}`,
+  replay: {
+    title: 'Run manifest',
+    waiting: (scan: string) =>
+      `Now open ${scan}, the scan that was analysed. It is analysed again with the recorded options, and the masks are compared.`,
+    notRead: 'The run manifest can’t be used',
+    unfit: (file: string) => `${file} is not a run manifest of this program: choose the file that ends in _run.json.`,
+    otherLayout: (file: string, layout: number) =>
+      `${file} has layout ${layout}, which this version does not know: use the version that wrote it.`,
+    notRun: 'This is not the recorded run',
+    lungsGiven: 'A lung mask was given for that run, and the page can’t take one. Use “pleura replay” on the command line.',
+    otherInput: (scan: string) =>
+      `The scan is not the one that was analysed, ${scan}: its content differs. Open that one, or choose Analyse to look at this one all the same.`,
+    otherWeights: (models: string, version: string) =>
+      `This page has other weights than the recorded run, which version ${version} did: ${models}. Choose Analyse to go on with the weights of this page.`,
+    same: 'The same as recorded',
+    sameText: (n: number) => `The masks of this run are the recorded ones, voxel by voxel (${n} of ${n}).`,
+    differ: 'Not the same as recorded',
+    differText: (n: number, all: number) => `${n} of ${all} masks differ from the recorded run:`,
+    marked: (mask: string, then: string, now: string) => `${mask}, ${then} voxels marked then, ${now} now`,
+    devices: (then: string, now: string) => `It was recorded on ${then}, and this is ${now}.`,
+  },
   leaves: (n: number) => `${n} ${n === 1 ? 'request' : 'requests'} to other sites`,
   leavesBlocked: 'blocked',
   leavesSent: 'sent',
+  follow,
 };
 
 export type Messages = typeof en;

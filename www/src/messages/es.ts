@@ -1,5 +1,6 @@
 /** Spanish. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/es.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: 'Los valores no parecen unidades Hounsfield: apenas hay aire. Los resultados no son fiables.',
@@ -10,6 +11,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: 'El archivo no indica el tamaño de sus vóxeles; se supone 1 mm. Las longitudes y los volúmenes carecen de sentido.',
   lungs_cut: 'Los pulmones no están completos en el estudio. Las medidas solo valen para la parte visible.',
   empty: 'Todos los vóxeles tienen el mismo valor: no hay nada que ver.',
+  no_segmentation: 'A los archivos DICOM les faltan identificadores a los que una segmentación debe referirse. Las máscaras solo se ofrecen en NIfTI, sin segmentaciones DICOM.',
 };
 
 export const es: Messages = {
@@ -23,8 +25,10 @@ export const es: Messages = {
     open: 'Abrir archivo',
     openFolder: 'Abrir carpeta',
     demo: 'Caso de ejemplo',
+    teach: 'Cómo funciona',
     demoHint: 'El ejemplo es un fantoma de tórax generado aquí mismo, con lesiones cuya posición se conoce.',
     truthHint: 'Una máscara NIfTI de las lesiones verdaderas, junto al estudio o en su carpeta, se compara con lo encontrado.',
+    replayHint: 'Un registro de ejecución (…_run.json) junto al estudio repite ese análisis y dice si las máscaras son las mismas.',
     dropAnywhere: 'Suelte para abrir',
     scanTitle: 'Estudio',
     panelTitle: 'Análisis',
@@ -94,6 +98,7 @@ export const es: Messages = {
     outlines: 'Contornos',
     resultsTitle: 'Hallazgos',
     saveTitle: 'Guardar',
+    saveDicomHint: 'Los archivos DICOM nombran al paciente, como el estudio.',
     detailsTitle: 'Detalles',
     viewerLabel: 'Estudio en tres planos. Las flechas arriba y abajo cambian de corte. El signo de interrogación muestra todas las teclas.',
     pictureLabel: 'Corte con las lesiones coloreadas',
@@ -252,11 +257,15 @@ export const es: Messages = {
   ml: (value) => `${value} ml`,
   percent: (value) => `${value} %`,
   saveReport: 'Informe (JSON)',
+  saveRun: 'Registro de ejecución (JSON)',
   saveLesions: 'Lesiones (CSV)',
   print: 'Imprimir',
   saveLungs: 'Pulmones',
   saveNormnet: 'Lesiones NormNet',
   saveInfnet: 'Lesiones Inf-Net',
+  saveLungsDicom: 'Pulmones (DICOM)',
+  saveNormnetDicom: 'Lesiones NormNet (DICOM)',
+  saveInfnetDicom: 'Lesiones Inf-Net (DICOM)',
   saveProbability: 'Probabilidad Inf-Net',
   saveClasses: 'Clases de lesión',
   share: 'Parte de la imagen',
@@ -290,7 +299,29 @@ export const es: Messages = {
   painted: (n, added, removed) =>
     `Pintado a mano: ${n} ${n === 1 ? 'trazo' : 'trazos'}, ${added} vóxeles añadidos, ${removed} eliminados.`,
   removeLesion: (network: string, n: number) => `Eliminar la lesión ${n} de ${network}`,
+  replay: {
+    title: 'Registro de ejecución',
+    waiting: (scan) =>
+      `Abra ahora ${scan}, el estudio analizado. Se analiza de nuevo con las opciones registradas y se comparan las máscaras.`,
+    notRead: 'El registro de ejecución no se puede usar',
+    unfit: (file) => `${file} no es un registro de ejecución de este programa: elija el archivo que termina en _run.json.`,
+    otherLayout: (file, layout) =>
+      `${file} tiene el formato ${layout}, que esta versión no conoce: use la versión que lo escribió.`,
+    notRun: 'No es la ejecución registrada',
+    lungsGiven: 'En esa ejecución se dio una máscara de los pulmones, y la página no puede tomarla. Use «pleura replay» en la línea de comandos.',
+    otherInput: (scan) =>
+      `El estudio no es el que se analizó, ${scan}: su contenido es otro. Abra aquel, o elija «Analizar» para analizar este de todos modos.`,
+    otherWeights: (models, version) =>
+      `Esta página tiene otros pesos que la ejecución registrada, hecha por la versión ${version}: ${models}. «Analizar» sigue con los pesos de esta página.`,
+    same: 'Igual que lo registrado',
+    sameText: (n) => `Las máscaras de esta ejecución son las registradas, vóxel a vóxel (${n} de ${n}).`,
+    differ: 'Distinto de lo registrado',
+    differText: (n, all) => `${n} de ${all} máscaras difieren de la ejecución registrada:`,
+    marked: (mask, then, now) => `${mask}, ${then} vóxeles marcados entonces, ${now} ahora`,
+    devices: (then, now) => `Se registró en ${then}, y esto es ${now}.`,
+  },
   leaves: (n) => `${n} ${n === 1 ? 'solicitud' : 'solicitudes'} a otros sitios`,
   leavesBlocked: 'bloqueada',
   leavesSent: 'enviada',
+  follow,
 };

@@ -1,5 +1,6 @@
 /** French. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/fr.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: 'Les valeurs ne ressemblent pas à des unités Hounsfield : il n’y a presque pas d’air. Les résultats ne sont pas fiables.',
@@ -10,6 +11,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: 'Le fichier n’indique pas la taille de ses voxels ; 1 mm est supposé. Les longueurs et les volumes n’ont pas de sens.',
   lungs_cut: 'Les poumons ne sont pas entièrement dans l’examen. Les mesures ne valent que pour la partie visible.',
   empty: 'Tous les voxels ont la même valeur : il n’y a rien à voir.',
+  no_segmentation: 'Il manque aux fichiers DICOM des identifiants auxquels une segmentation doit se référer. Les masques n’existent qu’en NIfTI, sans segmentations DICOM.',
 };
 
 export const fr: Messages = {
@@ -23,8 +25,10 @@ export const fr: Messages = {
     open: 'Ouvrir un fichier',
     openFolder: 'Ouvrir un dossier',
     demo: 'Cas d’exemple',
+    teach: 'Comment ça marche',
     demoHint: 'L’exemple est un fantôme thoracique généré sur place, avec des lésions dont la position est connue.',
     truthHint: 'Un masque NIfTI des vraies lésions, à côté de l’examen ou dans son dossier, est comparé à ce qui a été trouvé.',
+    replayHint: 'Un journal d’exécution (…_run.json) à côté de l’examen refait cette analyse et dit si les masques sont les mêmes.',
     dropAnywhere: 'Relâchez pour ouvrir',
     scanTitle: 'Examen',
     panelTitle: 'Analyse',
@@ -94,6 +98,7 @@ export const fr: Messages = {
     outlines: 'Contours',
     resultsTitle: 'Résultats',
     saveTitle: 'Enregistrer',
+    saveDicomHint: 'Les fichiers DICOM nomment le patient, comme l’examen.',
     detailsTitle: 'Détails',
     viewerLabel: 'Examen dans trois plans. Les flèches haut et bas changent de coupe. Le point d’interrogation affiche toutes les touches.',
     pictureLabel: 'Coupe avec les lésions colorées',
@@ -252,11 +257,15 @@ export const fr: Messages = {
   ml: (value) => `${value} ml`,
   percent: (value) => `${value} %`,
   saveReport: 'Rapport (JSON)',
+  saveRun: 'Journal d’exécution (JSON)',
   saveLesions: 'Lésions (CSV)',
   print: 'Imprimer',
   saveLungs: 'Poumons',
   saveNormnet: 'Lésions NormNet',
   saveInfnet: 'Lésions Inf-Net',
+  saveLungsDicom: 'Poumons (DICOM)',
+  saveNormnetDicom: 'Lésions NormNet (DICOM)',
+  saveInfnetDicom: 'Lésions Inf-Net (DICOM)',
   saveProbability: 'Probabilité Inf-Net',
   saveClasses: 'Classes des lésions',
   share: 'Part de l’image',
@@ -290,7 +299,30 @@ export const fr: Messages = {
   painted: (n, added, removed) =>
     `Peint à la main : ${n} ${n === 1 ? 'trait' : 'traits'}, ${added} voxels ajoutés, ${removed} retirés.`,
   removeLesion: (network: string, n: number) => `Retirer la lésion ${n} de ${network}`,
+  replay: {
+    title: 'Journal d’exécution',
+    waiting: (scan) =>
+      `Ouvrez maintenant ${scan}, l’examen analysé. Il est analysé de nouveau avec les options enregistrées, et les masques sont comparés.`,
+    notRead: 'Le journal d’exécution est inutilisable',
+    unfit: (file) => `${file} n’est pas un journal d’exécution de ce programme : choisissez le fichier qui se termine par _run.json.`,
+    otherLayout: (file, layout) =>
+      `${file} a le format ${layout}, que cette version ne connaît pas : utilisez la version qui l’a écrit.`,
+    notRun: 'Ce n’est pas l’exécution enregistrée',
+    lungsGiven:
+      'Un masque des poumons avait été fourni, et la page ne peut pas en prendre. Utilisez « pleura replay » en ligne de commande.',
+    otherInput: (scan) =>
+      `L’examen n’est pas celui qui a été analysé, ${scan} : son contenu diffère. Ouvrez celui-là, ou choisissez « Analyser » pour analyser tout de même celui-ci.`,
+    otherWeights: (models, version) =>
+      `Cette page a d’autres poids que l’exécution enregistrée, faite par la version ${version} : ${models}. « Analyser » continue avec les poids de cette page.`,
+    same: 'Identique à l’enregistrement',
+    sameText: (n) => `Les masques de cette exécution sont ceux qui ont été enregistrés, voxel par voxel (${n} sur ${n}).`,
+    differ: 'Différent de l’enregistrement',
+    differText: (n, all) => `${n} masques sur ${all} diffèrent de l’exécution enregistrée :`,
+    marked: (mask, then, now) => `${mask}, ${then} voxels marqués alors, ${now} maintenant`,
+    devices: (then, now) => `L’enregistrement a été fait sur ${then}, ceci est ${now}.`,
+  },
   leaves: (n) => `${n} ${n < 2 ? 'requête' : 'requêtes'} vers d’autres sites`,
   leavesBlocked: 'bloquée',
   leavesSent: 'envoyée',
+  follow,
 };

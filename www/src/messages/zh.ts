@@ -1,5 +1,6 @@
 /** Chinese, simplified. */
 import type { Messages } from './en.ts';
+import { follow } from './follow/zh.ts';
 
 const WARNINGS: Record<string, string> = {
   not_hu: '数值看起来不像亨氏单位（HU）：几乎没有空气。结果不可靠。',
@@ -10,6 +11,7 @@ const WARNINGS: Record<string, string> = {
   no_voxel_size: '文件未说明体素大小，按 1 mm 处理。长度和体积没有意义。',
   lungs_cut: '肺部未完全包含在扫描范围内。测量值仅适用于可见部分。',
   empty: '所有体素的值都相同：没有可显示的内容。',
+  no_segmentation: 'DICOM 文件缺少分割对象必须引用的标识。掩膜仅以 NIfTI 提供，不含 DICOM 分割对象。',
 };
 
 export const zh: Messages = {
@@ -23,8 +25,10 @@ export const zh: Messages = {
     open: '打开文件',
     openFolder: '打开文件夹',
     demo: '示例病例',
+    teach: '了解工作原理',
     demoHint: '示例是现场生成的胸部体模，其中病灶的位置是已知的。',
     truthHint: '将真实病灶的 NIfTI 掩膜与扫描一起拖入，或放在其文件夹中，即可与检出结果比较。',
+    replayHint: '将运行记录（…_run.json）与扫描一起打开，可重做该次分析，并说明掩膜是否相同。',
     dropAnywhere: '松开即可打开',
     scanTitle: '扫描',
     panelTitle: '分析',
@@ -94,6 +98,7 @@ export const zh: Messages = {
     outlines: '轮廓',
     resultsTitle: '结果',
     saveTitle: '保存',
+    saveDicomHint: 'DICOM 文件与扫描一样包含患者姓名。',
     detailsTitle: '详情',
     viewerLabel: '三个平面的扫描图像。上下方向键切换层面。按问号键查看所有按键。',
     pictureLabel: '病灶着色的层面',
@@ -247,11 +252,15 @@ export const zh: Messages = {
   ml: (value) => `${value} ml`,
   percent: (value) => `${value} %`,
   saveReport: '报告（JSON）',
+  saveRun: '运行记录（JSON）',
   saveLesions: '病灶（CSV）',
   print: '打印',
   saveLungs: '肺',
   saveNormnet: 'NormNet 病灶',
   saveInfnet: 'Inf-Net 病灶',
+  saveLungsDicom: '肺（DICOM）',
+  saveNormnetDicom: 'NormNet 病灶（DICOM）',
+  saveInfnetDicom: 'Inf-Net 病灶（DICOM）',
   saveProbability: 'Inf-Net 概率',
   saveClasses: '病灶分类',
   share: '占图像比例',
@@ -284,7 +293,26 @@ export const zh: Messages = {
   painted: (n, added, removed) =>
     `已人工涂绘：${n} 笔，添加 ${added} 个体素，移除 ${removed} 个。`,
   removeLesion: (network: string, n: number) => `移除 ${network} 的病灶 ${n}`,
+  replay: {
+    title: '运行记录',
+    waiting: (scan) => `现在请打开当时分析的扫描 ${scan}。将按记录的选项重新分析，并比较掩膜。`,
+    notRead: '无法使用该运行记录',
+    unfit: (file) => `${file} 不是本程序的运行记录：请选择以 _run.json 结尾的文件。`,
+    otherLayout: (file, layout) => `${file} 的格式为 ${layout}，此版本无法识别：请使用写出它的版本。`,
+    notRun: '这不是记录中的那次运行',
+    lungsGiven: '那次运行使用了给定的肺部掩膜，而网页不能读取。请在命令行使用 pleura replay。',
+    otherInput: (scan) => `该扫描不是当时分析的 ${scan}：内容不同。请打开那个扫描，或点击“分析”照样分析此扫描。`,
+    otherWeights: (models, version) =>
+      `本网页的权重与记录的运行（版本 ${version}）不同：${models}。点击“分析”将使用本网页的权重继续。`,
+    same: '与记录相同',
+    sameText: (n) => `本次运行的掩膜与记录逐体素相同（${n}/${n}）。`,
+    differ: '与记录不同',
+    differText: (n, all) => `${all} 个掩膜中有 ${n} 个与记录的运行不同：`,
+    marked: (mask, then, now) => `${mask}：当时标记 ${then} 个体素，现在 ${now} 个`,
+    devices: (then, now) => `记录时使用 ${then}，现在是 ${now}。`,
+  },
   leaves: (n) => `${n} 个发往其他网站的请求`,
   leavesBlocked: '已阻止',
   leavesSent: '已发送',
+  follow,
 };

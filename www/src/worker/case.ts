@@ -1,6 +1,19 @@
 /** The case Worker: it holds one scan, hands out the inputs of its tiles and merges their results. No network runs here. */
 import { Analysis, lung_weights, needs, phantom, series } from '../../pkg/pleura.js';
-import type { Bytes, Demo, FromCase, Job, NamedBytes, ScanInfo, SeriesInfo, Stage, ToCase } from '../protocol.ts';
+import type {
+  Bytes,
+  Demo,
+  FromCase,
+  Job,
+  LessonAsk,
+  LessonOutline,
+  LessonShown,
+  NamedBytes,
+  ScanInfo,
+  SeriesInfo,
+  Stage,
+  ToCase,
+} from '../protocol.ts';
 import { choices } from '../series-choices.ts';
 import { HEAD_BYTES, looksLikePicture, looksLikeZip } from '../sniff.ts';
 import { readFiles, type Contents } from './files.ts';
@@ -47,6 +60,12 @@ listen<ToCase>(async (message) => {
       return;
     case 'finish':
       attempt('finish', () => finish(message.device));
+      return;
+    case 'outline':
+      attempt('prepare', () => post({ type: 'outline', outline: JSON.parse(analysis().lesson_outline()) as LessonOutline }));
+      return;
+    case 'lesson':
+      lesson(message.id, message.ask);
       return;
   }
 });
@@ -125,6 +144,11 @@ function open({ job, manifest, contents, picture }: Read): void {
   if (job.show && !attempt('open', show)) return;
   const image = info.kind === 'image';
   if (image !== picture && !say(job, manifest, image)) return;
+  const { lungs } = job;
+  if (lungs !== undefined) {
+    if (attempt('prepare', () => analysis().set_lungs(job.name, lungs))) prepare(manifest);
+    return;
+  }
 
   let file: string | undefined;
   if (!image && !attempt('weights', () => (file = lung_weights(manifest, options)))) return;
@@ -172,5 +196,27 @@ function finish(device: string): void {
   post(
     { type: 'result', report: result.report(), files },
     files.map((file) => file.bytes.buffer),
+  );
+}
+
+function lesson(id: number, ask: LessonAsk): void {
+  const shown: LessonShown = { pictures: {}, facts: {} };
+  try {
+    const made = analysis().lesson(JSON.stringify(ask));
+    for (const name of made.names()) {
+      const [width = 0, height = 0] = made.size(name);
+      // A view of the engine's memory would not outlive it: this is a copy.
+      shown.pictures[name] = { width, height, values: new Float32Array(made.values(name)) };
+    }
+    shown.facts = JSON.parse(made.facts()) as Record<string, number>;
+    made.free();
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) throw error;
+    post({ type: 'unshown', id, message: text(error) });
+    return;
+  }
+  post(
+    { type: 'lesson', id, shown },
+    Object.values(shown.pictures).map(({ values }) => values.buffer),
   );
 }

@@ -74,6 +74,13 @@ describe('formats and folders', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }
     await waitForResult(page);
     const files = await saveAll(page);
     assert.ok(files.has('one_report.json'), [...files.keys()].join(', '));
+    assert.ok(await page.isVisible('#save-dicom-hint'));
+    for (const mask of ['lungs', 'infnet']) {
+      const seg = files.get(`one_${mask}_seg.dcm`);
+      assert.equal(seg?.toString('latin1', 128, 132), 'DICM', mask);
+      // Class of the object, and whose it is.
+      for (const part of ['1.2.840.10008.5.1.4.1.1.66.4', 'Doe^Jane']) assert.ok(seg.includes(part), `${mask}: ${part}`);
+    }
     if (process.env.PLEURA_CLI_OUT !== undefined) {
       const names = (await readdir(process.env.PLEURA_CLI_OUT)).filter((name) => name.endsWith('.nii.gz'));
       const native = new Map();

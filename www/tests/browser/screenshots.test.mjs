@@ -1,8 +1,10 @@
-// Pictures for the documentation: made only on request, UPDATE_SCREENSHOTS=1.
+// Pictures for the documentation: made only on request, UPDATE_SCREENSHOTS=1. Those of all steps of the lesson go to the
+// folder LESSON_SCREENSHOTS, to be looked at.
 import { mkdir } from 'node:fs/promises';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ANALYSIS_MS, skipReason, useBrowser, waitForResult } from '../lib/browser.mjs';
+import { shown } from '../lib/lesson.mjs';
 
 const OUT = fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url));
 const SCREENS = {
@@ -10,6 +12,7 @@ const SCREENS = {
   phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true },
 };
 const asked = process.env.UPDATE_SCREENSHOTS === '1';
+const all = process.env.LESSON_SCREENSHOTS;
 
 describe('screenshots', { skip: asked ? skipReason() : 'UPDATE_SCREENSHOTS is not 1', timeout: 8 * ANALYSIS_MS }, () => {
   const { open } = useBrowser();
@@ -32,6 +35,31 @@ describe('screenshots', { skip: asked ? skipReason() : 'UPDATE_SCREENSHOTS is no
           window.scrollTo(0, 0);
         });
         await shoot('findings');
+      });
+    }
+  }
+});
+
+/** Of the lesson, for the documentation. */
+const STEPS = { desktop: ['lesions', 'growth'], phone: ['ra4'] };
+
+describe('screenshots of the lesson', { skip: asked || all ? skipReason() : 'UPDATE_SCREENSHOTS is not 1', timeout: 4 * ANALYSIS_MS }, () => {
+  const { open } = useBrowser();
+
+  for (const [name, screen] of Object.entries(SCREENS)) {
+    for (const colorScheme of ['light', 'dark']) {
+      test(`${name} ${colorScheme}`, async (t) => {
+        const { page } = await open(t, '?demo=40#learn=window', { ...screen, colorScheme });
+        await shown(page);
+        const steps = await page.$$eval('#teach .teach-list a', (links) => links.map((link) => link.dataset.step));
+        for (const [n, step] of steps.entries()) {
+          if (!all && !(colorScheme === 'light' && STEPS[name].includes(step))) continue;
+          await page.$eval(`#teach .teach-list a[data-step="${step}"]`, (link) => link.click());
+          await shown(page);
+          if (STEPS[name].includes(step) && asked && colorScheme === 'light') await page.screenshot({ path: `${OUT}lesson-${name}-${step}.png` });
+          const file = `${String(n + 1).padStart(2, '0')}-${step}-${name}-${colorScheme}.png`;
+          if (all) await page.screenshot({ path: `${all}/${file}`, fullPage: true });
+        }
       });
     }
   }

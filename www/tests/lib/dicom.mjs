@@ -1,5 +1,7 @@
 // Writes a scan as a DICOM series: explicit VR, little endian, one CT image a slice, nothing that is not needed.
 const EXPLICIT_LITTLE = '1.2.840.10008.1.2.1';
+const STUDY = '1.2.840.99999.7';
+const FRAME_OF_REFERENCE = '1.2.840.99999.8';
 const CT_IMAGE = '1.2.840.10008.5.1.4.1.1.2';
 /** VRs whose length takes four bytes, behind two that are empty. */
 const LONG = new Set(['OB', 'OW']);
@@ -33,7 +35,7 @@ const lps = ([x, y, z]) => [-x, -y, z];
 const joined = (values) => values.map((value) => value.toFixed(6)).join('\\');
 
 /** The files of a series by name. `scan` is what `readScan` gives; of its slices every `every`th is taken. */
-export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = 'B70f', every = 1 }) {
+export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = 'B70f', every = 1, date = '' }) {
   const [columns, rows, count] = dims;
   const axis = (c) => affine.map((row) => row[c]);
   const size = (c) => Math.hypot(...axis(c));
@@ -46,14 +48,18 @@ export function dicomSeries({ dims, affine, hu }, { uid, description, kernel = '
       element(8, 8, 'CS', 'ORIGINAL\\PRIMARY\\AXIAL'),
       element(8, 0x16, 'UI', CT_IMAGE),
       element(8, 0x18, 'UI', `${uid}.${k + 1}`),
+      element(8, 0x20, 'DA', date),
       element(8, 0x60, 'CS', 'CT'),
       element(8, 0x103e, 'LO', description),
+      element(0x10, 0x10, 'PN', 'Doe^Jane'),
       element(0x18, 0x50, 'DS', (size(2) * every).toFixed(3)),
       element(0x18, 0x1210, 'SH', kernel),
+      element(0x20, 0xd, 'UI', STUDY),
       element(0x20, 0xe, 'UI', uid),
       element(0x20, 0x13, 'IS', String(k + 1)),
       element(0x20, 0x32, 'DS', joined(lps(place))),
       element(0x20, 0x37, 'DS', joined([...lps(direction(0)), ...lps(direction(1))])),
+      element(0x20, 0x52, 'UI', FRAME_OF_REFERENCE),
       element(0x28, 2, 'US', 1),
       element(0x28, 4, 'CS', 'MONOCHROME2'),
       element(0x28, 0x10, 'US', rows),

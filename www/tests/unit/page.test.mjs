@@ -72,8 +72,10 @@ function texts(node, path = '') {
     '.cpuReason': codes.map((code) => ({ code, name: 'X' })),
     '.recovery': ['again', 'smaller', 'fewer', 'cpu', 'stop'],
     '.failed': ['engine', 'demo', 'weights', 'open', 'prepare', 'finish'],
+    '.follow.dateFrom': ['given', 'report', 'file-name'],
+    '.follow.remark': ['edited', 'lungs_cut', 'slice_thickness', 'lung_volume', 'networks', 'weights', 'thresholds', 'version'],
   };
-  return (first[path] ?? [0, 1, 2]).map((value, i) => [`${path}(${i})`, node(value, '2', 1)]);
+  return (first[path] ?? [0, 1, 2]).map((value, i) => [`${path}(${i})`, node(value, '2', 1, '+3', 4)]);
 }
 
 test('every language says everything', () => {

@@ -1,0 +1,305 @@
+/** The frame of the lesson in all languages; what it says of each step is in `texts.ts`. */
+import { language, type Language } from '../strings.ts';
+import type { StepId } from './state.ts';
+import type { Wait } from './session.ts';
+
+interface Words {
+  title: string;
+  demo: string;
+  back: string;
+  previous: string;
+  next: string;
+  steps: string;
+  slice: string;
+  copy: string;
+  copied: string;
+  linkHint: string;
+  print: string;
+  printing: string;
+  reset: string;
+  another: string;
+  settings: string;
+  keys: string;
+  english: string;
+  failed: string;
+  again: string;
+  of: (n: number, all: number) => string;
+  waits: Record<Wait['what'], string>;
+  titles: Record<StepId, string>;
+}
+
+const en: Words = {
+  title: 'How it works',
+  demo: 'Demo phantom',
+  back: 'Back to the page',
+  previous: 'Previous',
+  next: 'Next',
+  steps: 'Steps',
+  slice: 'Slice',
+  copy: 'Copy link',
+  copied: 'Copied',
+  linkHint: 'The link holds step, slice and settings, and nothing of the scan.',
+  print: 'Print hand-out',
+  printing: 'Making the hand-out',
+  reset: 'Reset',
+  another: 'Another',
+  settings: 'Settings',
+  keys: 'Keys: ← and → change the step.',
+  english: '',
+  failed: 'This step could not be shown',
+  again: 'Try again',
+  of: (n, all) => `${n} of ${all}`,
+  waits: {
+    demo: 'Making the demo phantom',
+    open: 'Opening the scan',
+    lungs: 'Finding the lungs',
+    weights: 'Loading weights',
+    normnet: 'NormNet computes',
+    infnet: 'Inf-Net computes',
+    step: 'Computing',
+  },
+  titles: {
+    window: 'Window and grid',
+    lungs: 'Lung mask',
+    edges: 'Erroneous edges',
+    lesions: 'Lesions to learn from',
+    healthy: 'Probability of being healthy',
+    votes: 'Five votes',
+    maps: 'Bright map and full map',
+    means: 'Mean filters',
+    growth: 'Growth to the lesion',
+    input: 'Crop and input',
+    features: 'Features',
+    edge: 'Edge map',
+    global: 'Global map',
+    ra5: 'Reverse attention: S_5',
+    ra4: 'Reverse attention: S_4',
+    ra3: 'Reverse attention: S_3',
+    ra2: 'Reverse attention: S_2',
+    probability: 'Probability and threshold',
+    classes: 'Ground glass, consolidation',
+    int8: 'What 8 bits change',
+  },
+};
+
+const de: Words = {
+  title: 'So funktioniert es',
+  demo: 'Demo-Phantom',
+  back: 'Zurück zur Seite',
+  previous: 'Zurück',
+  next: 'Weiter',
+  steps: 'Schritte',
+  slice: 'Schicht',
+  copy: 'Link kopieren',
+  copied: 'Kopiert',
+  linkHint: 'Der Link enthält Schritt, Schicht und Einstellungen und nichts vom Scan.',
+  print: 'Handout drucken',
+  printing: 'Das Handout entsteht',
+  reset: 'Zurücksetzen',
+  another: 'Anderer',
+  settings: 'Einstellungen',
+  keys: 'Tasten: ← und → wechseln den Schritt.',
+  english: 'Die Erklärungen sind auf Englisch.',
+  failed: 'Dieser Schritt konnte nicht gezeigt werden',
+  again: 'Noch einmal versuchen',
+  of: (n, all) => `${n} von ${all}`,
+  waits: {
+    demo: 'Das Demo-Phantom entsteht',
+    open: 'Der Scan wird geöffnet',
+    lungs: 'Die Lungen werden gesucht',
+    weights: 'Gewichte werden geladen',
+    normnet: 'NormNet rechnet',
+    infnet: 'Inf-Net rechnet',
+    step: 'Es wird gerechnet',
+  },
+  titles: {
+    window: 'Fenster und Gitter',
+    lungs: 'Lungenmaske',
+    edges: 'Falsche Ränder',
+    lesions: 'Läsionen zum Lernen',
+    healthy: 'Wahrscheinlichkeit, gesund zu sein',
+    votes: 'Fünf Stimmen',
+    maps: 'Helle und volle Karte',
+    means: 'Mittelwertfilter',
+    growth: 'Wachsen zur Läsion',
+    input: 'Ausschnitt und Eingabe',
+    features: 'Merkmale',
+    edge: 'Kantenkarte',
+    global: 'Globale Karte',
+    ra5: 'Umgekehrte Aufmerksamkeit: S_5',
+    ra4: 'Umgekehrte Aufmerksamkeit: S_4',
+    ra3: 'Umgekehrte Aufmerksamkeit: S_3',
+    ra2: 'Umgekehrte Aufmerksamkeit: S_2',
+    probability: 'Wahrscheinlichkeit und Schwelle',
+    classes: 'Milchglas, Konsolidierung',
+    int8: 'Was 8 Bit ändern',
+  },
+};
+
+const fr: Words = {
+  title: 'Comment ça marche',
+  demo: 'Fantôme de démonstration',
+  back: 'Retour à la page',
+  previous: 'Précédent',
+  next: 'Suivant',
+  steps: 'Étapes',
+  slice: 'Coupe',
+  copy: 'Copier le lien',
+  copied: 'Copié',
+  linkHint: 'Le lien contient l’étape, la coupe et les réglages, et rien de l’examen.',
+  print: 'Imprimer le support',
+  printing: 'Préparation du support',
+  reset: 'Réinitialiser',
+  another: 'Autre',
+  settings: 'Réglages',
+  keys: 'Touches : ← et → changent d’étape.',
+  english: 'Les explications sont en anglais.',
+  failed: 'Cette étape n’a pas pu être affichée',
+  again: 'Réessayer',
+  of: (n, all) => `${n} sur ${all}`,
+  waits: {
+    demo: 'Création du fantôme',
+    open: 'Ouverture de l’examen',
+    lungs: 'Recherche des poumons',
+    weights: 'Chargement des poids',
+    normnet: 'NormNet calcule',
+    infnet: 'Inf-Net calcule',
+    step: 'Calcul en cours',
+  },
+  titles: {
+    window: 'Fenêtre et grille',
+    lungs: 'Masque des poumons',
+    edges: 'Bords erronés',
+    lesions: 'Des lésions pour apprendre',
+    healthy: 'Probabilité d’être sain',
+    votes: 'Cinq votes',
+    maps: 'Carte claire et carte complète',
+    means: 'Filtres de moyenne',
+    growth: 'Croissance vers la lésion',
+    input: 'Recadrage et entrée',
+    features: 'Caractéristiques',
+    edge: 'Carte des contours',
+    global: 'Carte globale',
+    ra5: 'Attention inverse : S_5',
+    ra4: 'Attention inverse : S_4',
+    ra3: 'Attention inverse : S_3',
+    ra2: 'Attention inverse : S_2',
+    probability: 'Probabilité et seuil',
+    classes: 'Verre dépoli, condensation',
+    int8: 'Ce que changent 8 bits',
+  },
+};
+
+const es: Words = {
+  title: 'Cómo funciona',
+  demo: 'Fantoma de demostración',
+  back: 'Volver a la página',
+  previous: 'Anterior',
+  next: 'Siguiente',
+  steps: 'Pasos',
+  slice: 'Corte',
+  copy: 'Copiar enlace',
+  copied: 'Copiado',
+  linkHint: 'El enlace contiene el paso, el corte y los ajustes, y nada de la exploración.',
+  print: 'Imprimir el material',
+  printing: 'Preparando el material',
+  reset: 'Restablecer',
+  another: 'Otra',
+  settings: 'Ajustes',
+  keys: 'Teclas: ← y → cambian de paso.',
+  english: 'Las explicaciones están en inglés.',
+  failed: 'No se pudo mostrar este paso',
+  again: 'Intentar de nuevo',
+  of: (n, all) => `${n} de ${all}`,
+  waits: {
+    demo: 'Creando el fantoma',
+    open: 'Abriendo la exploración',
+    lungs: 'Buscando los pulmones',
+    weights: 'Cargando los pesos',
+    normnet: 'NormNet calcula',
+    infnet: 'Inf-Net calcula',
+    step: 'Calculando',
+  },
+  titles: {
+    window: 'Ventana y rejilla',
+    lungs: 'Máscara de los pulmones',
+    edges: 'Bordes erróneos',
+    lesions: 'Lesiones para aprender',
+    healthy: 'Probabilidad de estar sano',
+    votes: 'Cinco votos',
+    maps: 'Mapa claro y mapa completo',
+    means: 'Filtros de media',
+    growth: 'Crecimiento hasta la lesión',
+    input: 'Recorte y entrada',
+    features: 'Características',
+    edge: 'Mapa de bordes',
+    global: 'Mapa global',
+    ra5: 'Atención inversa: S_5',
+    ra4: 'Atención inversa: S_4',
+    ra3: 'Atención inversa: S_3',
+    ra2: 'Atención inversa: S_2',
+    probability: 'Probabilidad y umbral',
+    classes: 'Vidrio deslustrado, consolidación',
+    int8: 'Qué cambian 8 bits',
+  },
+};
+
+const zh: Words = {
+  title: '工作原理',
+  demo: '演示体模',
+  back: '返回页面',
+  previous: '上一步',
+  next: '下一步',
+  steps: '步骤',
+  slice: '层面',
+  copy: '复制链接',
+  copied: '已复制',
+  linkHint: '链接只含步骤、层面和设置，不含任何扫描数据。',
+  print: '打印讲义',
+  printing: '正在生成讲义',
+  reset: '重置',
+  another: '换一个',
+  settings: '设置',
+  keys: '按键：← 和 → 切换步骤。',
+  english: '说明文字为英文。',
+  failed: '无法显示这一步',
+  again: '重试',
+  of: (n, all) => `${n} / ${all}`,
+  waits: {
+    demo: '正在生成演示体模',
+    open: '正在打开扫描',
+    lungs: '正在寻找肺部',
+    weights: '正在加载权重',
+    normnet: 'NormNet 计算中',
+    infnet: 'Inf-Net 计算中',
+    step: '计算中',
+  },
+  titles: {
+    window: '窗口与网格',
+    lungs: '肺部掩膜',
+    edges: '错误边缘',
+    lesions: '用于学习的病灶',
+    healthy: '健康概率',
+    votes: '五票表决',
+    maps: '明亮图与完整图',
+    means: '均值滤波',
+    growth: '生长为病灶',
+    input: '裁剪与输入',
+    features: '特征',
+    edge: '边缘图',
+    global: '全局图',
+    ra5: '反向注意力：S_5',
+    ra4: '反向注意力：S_4',
+    ra3: '反向注意力：S_3',
+    ra2: '反向注意力：S_2',
+    probability: '概率与阈值',
+    classes: '磨玻璃与实变',
+    int8: '8 位带来的变化',
+  },
+};
+
+const WORDS: Record<Language, Words> = { en, de, fr, es, zh };
+
+export function words(): Words {
+  return WORDS[language()];
+}
