@@ -278,7 +278,7 @@ impl<B: Kernels> Engine<B> {
         }
     }
 
-    /// A network's raw logits: NormNet's of one slab, Inf-Net's S_3 of one normalised slice
+    /// A network's raw logits: NormNet's of one slab, Inf-Net's finest map of one normalised slice
     /// `[3, side, side]`, the class network's of one slice and map `[6, side, side]`, the lung
     /// network's of one slice `[4, side/2, side/2]`.
     ///

@@ -125,7 +125,7 @@ export interface Engine {
   /**
    * Inf-Net's intermediate tensors on one axial slice, in the order in which they arise: features `f2` to `f5`, the decoder's map
    * `global`, reverse attention `ra5` to `ra2`, the maps `S_g`, `S_5` to `S_2`, the edges `S_e`, and others. Logits, not
-   * probabilities; the prediction is `S_3`.
+   * probabilities; the prediction is the finest, `S_2`.
    */
   taps(slice: AxialSlice, names: readonly string[], options?: TapOptions): Promise<Tap[]>;
   /** A chest phantom with lesions, to try with. */
