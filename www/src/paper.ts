@@ -5,7 +5,8 @@ import type { Viewer } from './viewer.ts';
 export function startPaper(viewer: () => Viewer | undefined): void {
   window.addEventListener('beforeprint', () => {
     const drawn = viewer()?.snapshot();
-    if (drawn === undefined) return;
+    // Behind the lesson it has no size.
+    if (drawn === undefined || drawn.width === 0 || drawn.height === 0) return;
     const paper = byId<HTMLCanvasElement>('paper');
     paper.width = drawn.width;
     paper.height = drawn.height;

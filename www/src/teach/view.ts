@@ -330,7 +330,12 @@ export class View {
   }
 
   private async copyLink(): Promise<void> {
-    await navigator.clipboard.writeText(location.href).catch(() => undefined);
+    try {
+      await navigator.clipboard.writeText(location.href);
+    } catch {
+      // Without a secure address there is no clipboard; the address of the page is the link anyway.
+      return;
+    }
     this.copy.textContent = words().copied;
     setTimeout(() => (this.copy.textContent = words().copy), 1500);
   }
@@ -351,9 +356,13 @@ export class View {
       if (this.ended) return;
       document.body.append(handout);
       document.body.dataset['handout'] = '';
+      // Not every browser waits in print() until the paper is out.
+      const away = (): void => {
+        handout.remove();
+        delete document.body.dataset['handout'];
+      };
+      window.addEventListener('afterprint', away, { once: true });
       window.print();
-      handout.remove();
-      delete document.body.dataset['handout'];
     } catch (error) {
       this.fail(error);
     } finally {

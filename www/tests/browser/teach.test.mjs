@@ -155,6 +155,7 @@ describe('the lesson', { skip: skipReason(), timeout: ANALYSIS_MS }, () => {
             empty: [...sheet.querySelectorAll('canvas')].filter((canvas) => canvas.width < 2).length,
             text: sheet.textContent,
           };
+          window.dispatchEvent(new Event('afterprint'));
         };
       },
     });
