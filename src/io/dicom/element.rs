@@ -26,10 +26,13 @@ const ITEM: Tag = Tag(0xFFFE, 0xE000);
 const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
 const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
-/// The elements that a volume needs.
-const KEPT: [Tag; 27] = [
+/// The elements that are kept.
+const KEPT: [Tag; 30] = [
     tags::IMAGE_TYPE,
     tags::FRAME_TYPE,
+    tags::STUDY_DATE,
+    tags::ACQUISITION_DATE,
+    tags::ACQUISITION_DATE_TIME,
     tags::MODALITY,
     tags::SERIES_DESCRIPTION,
     tags::SERIES_INSTANCE_UID,

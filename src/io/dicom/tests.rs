@@ -514,7 +514,7 @@ fn the_day_is_the_acquisitions_or_else_the_studys() {
             for &(tag, vr, date) in dates {
                 text(&mut object, tag, vr, date);
             }
-            named(&k.to_string(), file(object, options.syntax))
+            named(k.to_string(), file(object, options.syntax))
         });
         let files: Vec<File> = files.collect();
         let scan = opened(&files).unwrap();

@@ -1,6 +1,9 @@
 // Pictures for the documentation: made only on request, UPDATE_SCREENSHOTS=1. Those of all steps of the lesson go to the
 // folder LESSON_SCREENSHOTS, to be looked at.
-import { mkdir } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ANALYSIS_MS, skipReason, useBrowser, waitForResult } from '../lib/browser.mjs';
@@ -38,6 +41,22 @@ describe('screenshots', { skip: asked ? skipReason() : 'UPDATE_SCREENSHOTS is no
       });
     }
   }
+
+  test('follow-up', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'follow-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const scans = [['ct_2026-01-11.nii.gz', '4', '6'], ['ct_2026-02-01.nii.gz', '5', '3']].map(([name, seed, lesions]) => {
+      const path = join(folder, name);
+      execFileSync(process.env.PLEURA_BIN, ['phantom', '--out', path, '--seed', seed, '--lesions', lesions, '--piece', '40']);
+      return path;
+    });
+    const { page } = await open(t, '?device=cpu&model=infnet', { viewport: { width: 1280, height: 1000 } });
+    await page.setInputFiles('#file-input', scans);
+    await page.waitForSelector('#follow[open] #follow-changes', { timeout: 2 * ANALYSIS_MS });
+    await page.waitForFunction(() => document.querySelectorAll('.follow-pair canvas[data-slice]:not([hidden])').length === 2);
+    await page.evaluate(() => document.querySelector('#follow-changes').scrollIntoView());
+    await page.screenshot({ path: `${OUT}desktop-light-followup.png` });
+  });
 });
 
 /** Of the lesson, for the documentation. */
