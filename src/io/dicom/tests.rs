@@ -525,7 +525,7 @@ fn the_day_is_the_acquisitions_or_else_the_studys() {
     let study = (tags::STUDY_DATE, VR::DA, "20260131");
     let acquisition = (tags::ACQUISITION_DATE, VR::DA, "20260201");
     let with_time = (tags::ACQUISITION_DATE_TIME, VR::DT, "20260202093000");
-    assert_eq!(dated(&[]), None);
+    assert_eq!(dated(&[(tags::STUDY_DATE, VR::DA, "")]), None);
     assert_eq!(dated(&[study]).as_deref(), Some("2026-01-31"));
     assert_eq!(dated(&[study, with_time]).as_deref(), Some("2026-02-02"));
     assert_eq!(dated(&[study, acquisition]).as_deref(), Some("2026-02-01"));
