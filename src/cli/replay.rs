@@ -55,7 +55,8 @@ pub fn run(args: &ReplayArgs) -> Result<(), Box<dyn Error>> {
         }
         _ => {}
     }
-    let usual = match record.device == CPU {
+    // The page names its CPU with an addition.
+    let usual = match record.device.starts_with(CPU) {
         true => DeviceArg::Cpu,
         false => DeviceArg::Auto,
     };

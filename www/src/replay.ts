@@ -3,7 +3,6 @@ import type { Opened } from './folder.ts';
 import { whole } from './format.ts';
 import type { NamedBytes, NamedFile, Options, ScanInfo } from './protocol.ts';
 import { differences, findManifest, manifestOf, otherWeights, readManifest, UnfitManifest, type RunManifest } from './run-manifest.ts';
-import { saveLabel } from './saves.ts';
 import { recordedIntoForm } from './settings.ts';
 import { showMessage, type Text } from './status.ts';
 import { TEXT } from './strings.ts';
@@ -55,7 +54,7 @@ export class Replay {
   begin(): void {
     if (!this.waiting) this.run = undefined;
     this.waiting = false;
-    if (this.run !== undefined) recordedIntoForm(this.form, this.run.options, this.run.device === 'CPU');
+    if (this.run !== undefined) recordedIntoForm(this.form, this.run.options, this.run.device.startsWith('CPU'));
   }
 
   /** From now on the form's options hold. */
@@ -112,15 +111,17 @@ export class Replay {
       showMessage(() => TEXT.replay.same, () => TEXT.replay.sameText(all), 'note');
       return;
     }
+    const sameDevice = run.device === now.device;
     const text = (): string => {
-      const listed = other.map(({ mask, marked }) => {
-        const label = saveLabel(mask.file);
-        return marked === undefined ? label : TEXT.replay.marked(label, whole(mask.marked), whole(marked));
+      const listed = other.map(({ mask: { file, marked: then }, marked }) => {
+        if (marked === undefined) return file;
+        return then === marked ? TEXT.replay.otherValues(file, whole(then)) : TEXT.replay.marked(file, whole(then), whole(marked));
       });
-      const devices = run.device === now.device ? '' : TEXT.replay.devices(run.device, now.device);
+      const devices = sameDevice ? '' : TEXT.replay.devices(run.device, now.device);
       return `${TEXT.replay.differText(other.length, all)} ${listed.join('; ')}. ${devices}`.trim();
     };
-    showMessage(() => TEXT.replay.differ, text, 'problem');
+    // Another device is no fault.
+    showMessage(() => TEXT.replay.differ, text, sameDevice ? 'problem' : 'note');
   }
 }
 

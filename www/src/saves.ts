@@ -19,7 +19,7 @@ export function saveButtons(files: NamedBytes[]): HTMLButtonElement[] {
   const isReport = (file: NamedBytes): boolean => file.name.endsWith('_report.json');
   const ordered = [...files.filter(isReport), ...files.filter((file) => !isReport(file))];
   return ordered.map((file) => {
-    const button = saveButton(saveLabel(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)));
+    const button = saveButton(label(file.name), file.name, () => save(file.name, file.bytes, mime(file.name)));
     button.classList.toggle('primary', isReport(file));
     return button;
   });
@@ -55,8 +55,7 @@ const LABELS = [
   [/_classes\.png$/, 'saveClasses'],
 ] as const;
 
-/** What a file of the result is called on the page. */
-export function saveLabel(name: string): string {
+function label(name: string): string {
   const known = LABELS.find(([end]) => end.test(name));
   return known === undefined ? name : TEXT[known[1]];
 }

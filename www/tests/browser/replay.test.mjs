@@ -66,7 +66,7 @@ describe('a recorded run', { skip: skipReason(), timeout: 3 * ANALYSIS_MS }, () 
     Object.assign(mask, { sha256: 'f'.repeat(64), marked: 7 });
     await choose(page, manifest(JSON.stringify(claimed)));
     await says(page, 'Not the same as recorded');
-    assert.match(await page.textContent('#message-text'), /1 of 3 masks.*Inf-Net lesions, 7 voxels/);
+    assert.match(await page.textContent('#message-text'), /1 of 3 masks.*chest_infnet\.nii\.gz, 7 voxels/);
     await page.selectOption('#language', 'de');
     assert.equal(await page.textContent('#message-title'), 'Nicht dasselbe wie festgehalten');
     assert.deepEqual(watch.foreign, []);
