@@ -7,6 +7,7 @@ pydicom, highdicom and dcmqi find in its segmentations is held against its NIfTI
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import highdicom as hd
@@ -28,6 +29,8 @@ from pydicom.uid import (
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 #: Voxels may lie so far beside each other: NIfTI keeps its affine in single precision.
 MM = 1e-3
+#: dcmqi's program, which lies beside Python in an environment of its own.
+SEGIMAGE2ITKIMAGE = Path(sys.executable).with_name("segimage2itkimage")
 MASKS = ("lungs", "normnet", "infnet")
 STUDY, SERIES, FRAME = ("1.2.840.99999.7.1", "1.2.840.99999.7.2", "1.2.840.99999.7.3")
 
@@ -35,6 +38,12 @@ STUDY, SERIES, FRAME = ("1.2.840.99999.7.1", "1.2.840.99999.7.2", "1.2.840.99999
 def pleura(*arguments):
     binary = os.environ["PLEURA_BIN"]
     subprocess.run([binary, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+
+def to_nifti(seg, folder):
+    """Has dcmqi write each segment into a file: 1.nii.gz and so on."""
+    command = [SEGIMAGE2ITKIMAGE, "--inputDICOM", seg, "-t", "nifti", "--outputDirectory", folder]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
 # --- The scan as DICOM -------------------------------------------------------------------------
@@ -118,7 +127,8 @@ def pixels(hu, k):
 def write(ds, path):
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.file_meta = meta
     ds.save_as(path, enforce_file_format=True)
 
@@ -362,8 +372,7 @@ def test_dcmqi_reads_the_same(cases, name, tmp_path):
         out = tmp_path / mask
         out.mkdir()
         seg = case.out / f"{name}_{mask}_seg.dcm"
-        command = ["segimage2itkimage", "--inputDICOM", seg, "-t", "nifti", "--outputDirectory", out]
-        subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)
+        to_nifti(seg, out)
         image = case.nifti(mask)
         found = 0
         # A file for each segment, also for one that no frame shows.
@@ -398,8 +407,7 @@ def test_nothing_found_is_an_empty_frame(axial, tmp_path):
     seg = hd.seg.segread(path)
     assert (seg.NumberOfFrames, len(seg.SegmentSequence)) == (1, 2)
     assert not seg.get_volume(combine_segments=True).array.any()
-    command = ["segimage2itkimage", "--inputDICOM", path, "-t", "nifti", "--outputDirectory", tmp_path]
-    subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=120)
+    to_nifti(path, tmp_path)
     for label in (1, 2):
         assert not np.asarray(nib.load(tmp_path / f"{label}.nii.gz").dataobj).any()
     for segment in hd.seg.segread(tmp_path / "axial_lungs_seg.dcm").SegmentSequence:
@@ -423,7 +431,8 @@ MACROS = {
 
 def test_required_attributes_are_there(case):
     groups = "segmentation-multi-frame-functional-groups"
-    modules = {module["key"] for module in get_iod_module_map()["segmentation"] if module["usage"] == "M"}
+    modules = get_iod_module_map()["segmentation"]
+    modules = {module["key"] for module in modules if module["usage"] == "M"}
     for mask in case.masks():
         seg = pydicom.dcmread(case.out / f"{case.name}_{mask}_seg.dcm")
         for module in modules - {groups} | {"frame-of-reference", "common-instance-reference"}:
