@@ -22,7 +22,11 @@ def cohort(scans: Path, out: Path, *options: str) -> tuple[int, str, list[dict]]
     token = out.with_name("token")
     token.write_text(secrets.token_hex(32))
     environment = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(token)}
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    # Ray gives its own processes 30 s to start, which a busy machine can miss.
+    for _ in range(3):
+        run = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+        if "timed out during startup" not in run.stderr:
+            break
     table = out / "cohort.csv"
     assert table.exists(), run.stderr[-3000:]
     with table.open(newline="") as file:
