@@ -85,7 +85,7 @@ export const TEXTS = {
     ],
     formula: ['pₖ(x) = σ(netₖ(H))(x),   k = 1…5'],
     figures: {
-      model: { title: 'Model', caption: 'Probability of being healthy bright tissue.' },
+      model: { title: 'Model', caption: 'Probability of being healthy bright tissue. Outside the lungs it means nothing.' },
     },
   },
   votes: {
@@ -259,6 +259,7 @@ export const TEXTS = {
     cite: 'Beyond the paper: weights of 8 bits',
     text: [
       'The weights that the page uses are integers of 8 bits with one scale for each output channel: half the size of half floats, and they stay 8 bits in memory while sums are in 32 bits. Here the same slice goes through the same network with the other weights, which are fetched for this step.',
+      'Where the logits lie close to 0, rounding can turn a pixel to the other side. On labelled scans the Dice changes by about 0.02 (models/RUNS.md); on a phantom, which the network never learnt from, it can change much more.',
     ],
     formula: ['w ≈ s · q,   q ∈ {−127…127},   s = max|w| / 127 for each channel'],
     figures: {
