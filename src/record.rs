@@ -1,6 +1,6 @@
 //! The run manifest: all that it takes to do an analysis again, and to say whether it gave the same.
 //!
-//! Every [`Outcome`](crate::analysis::Outcome) has one as its last file, `<case>_run.json`. It names
+//! Every [`Outcome`] has one as its last file, `<case>_run.json`. It names
 //! the input, the weights and the masks by their SHA-256, and has every option with its value.
 //! [`Record::parse`] reads one from anywhere; [`Record::same_input`] and [`Record::same_models`] say
 //! whether what is at hand is what was used, and [`Record::compare`] whether the masks are the same.

@@ -102,7 +102,7 @@ impl Options {
     }
 
     /// The lung network of the manifest, if these options ask for it: it runs in the analysis
-    /// itself ([`Analysis::set_lung_network`]), before there are tiles.
+    /// itself ([`Analysis::set_lung_network`](super::Analysis::set_lung_network)), before there are tiles.
     ///
     /// # Errors
     /// If the manifest lacks it.

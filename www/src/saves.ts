@@ -50,7 +50,8 @@ const LABELS = [
   [/_lungs_seg\.dcm$/, 'saveLungsDicom'],
   [/_normnet_seg\.dcm$/, 'saveNormnetDicom'],
   [/_infnet_seg\.dcm$/, 'saveInfnetDicom'],
-  [/_(normnet|infnet)_prob\.nii\.gz$/, 'saveProbability'],
+  [/_normnet_prob\.nii\.gz$/, 'saveDoubt'],
+  [/_infnet_prob\.nii\.gz$/, 'saveProbability'],
   [/_infnet\.png$/, 'saveProbability'],
   [/_classes\.png$/, 'saveClasses'],
 ] as const;

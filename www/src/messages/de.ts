@@ -266,6 +266,7 @@ export const de: Messages = {
   saveLungsDicom: 'Lungen (DICOM)',
   saveNormnetDicom: 'NormNet-Läsionen (DICOM)',
   saveInfnetDicom: 'Inf-Net-Läsionen (DICOM)',
+  saveDoubt: 'NormNets Zweifel, dass Gewebe gesund ist',
   saveProbability: 'Inf-Net-Wahrscheinlichkeit',
   saveClasses: 'Läsionsklassen',
   share: 'Anteil am Bild',

@@ -257,6 +257,7 @@ export const en = {
   saveLungsDicom: 'Lungs (DICOM)',
   saveNormnetDicom: 'NormNet lesions (DICOM)',
   saveInfnetDicom: 'Inf-Net lesions (DICOM)',
+  saveDoubt: 'NormNet’s doubt that tissue is healthy',
   saveProbability: 'Inf-Net probability',
   saveClasses: 'Lesion classes',
   share: 'Share of the picture',

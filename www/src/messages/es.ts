@@ -266,6 +266,7 @@ export const es: Messages = {
   saveLungsDicom: 'Pulmones (DICOM)',
   saveNormnetDicom: 'Lesiones NormNet (DICOM)',
   saveInfnetDicom: 'Lesiones Inf-Net (DICOM)',
+  saveDoubt: 'Duda de NormNet de que el tejido sea sano',
   saveProbability: 'Probabilidad Inf-Net',
   saveClasses: 'Clases de lesión',
   share: 'Parte de la imagen',

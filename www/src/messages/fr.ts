@@ -266,6 +266,7 @@ export const fr: Messages = {
   saveLungsDicom: 'Poumons (DICOM)',
   saveNormnetDicom: 'Lésions NormNet (DICOM)',
   saveInfnetDicom: 'Lésions Inf-Net (DICOM)',
+  saveDoubt: 'Doute de NormNet que le tissu soit sain',
   saveProbability: 'Probabilité Inf-Net',
   saveClasses: 'Classes des lésions',
   share: 'Part de l’image',

@@ -261,6 +261,7 @@ export const zh: Messages = {
   saveLungsDicom: '肺（DICOM）',
   saveNormnetDicom: 'NormNet 病灶（DICOM）',
   saveInfnetDicom: 'Inf-Net 病灶（DICOM）',
+  saveDoubt: 'NormNet 对组织健康的怀疑度',
   saveProbability: 'Inf-Net 概率',
   saveClasses: '病灶分类',
   share: '占图像比例',

@@ -61,7 +61,7 @@ describe('an analysis in the browser', { skip: skipReason(), timeout: 4 * ANALYS
     await choose(page, 'slice.png', drawn);
     await page.waitForSelector('#saves:not([hidden])', { timeout: ANALYSIS_MS });
     const files = await saveAll(page);
-    assert.deepEqual([...files.keys()].sort(), ['slice_classes.png', 'slice_infnet.png']);
+    assert.deepEqual([...files.keys()].sort(), ['slice_classes.png', 'slice_infnet.png', 'slice_run.json']);
     assert.ok(!watch.requests.some((url) => url.includes('normnet')));
     assert.deepEqual(watch.errors, []);
   });
