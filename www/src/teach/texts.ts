@@ -176,7 +176,7 @@ export const TEXTS = {
     },
   },
   global: {
-    cite: `${FAN}, section III, “Parallel Partial Decoder”, Eq. 2`,
+    cite: `${FAN}, section III, “Parallel Partial Decoder”`,
     text: [
       'The three coarse features are brought together at stride 8 by a partial decoder, which multiplies what they say and leaves f2 out. It gives the global map S_g: where infection lies, but not where it ends. All that follows refines it.',
     ],
@@ -187,7 +187,7 @@ export const TEXTS = {
     },
   },
   ra5: {
-    cite: `${FAN}, section III, “Reverse Attention Module”, Eq. 3 and 4`,
+    cite: `${FAN}, section III, “Reverse Attention Module”, Eq. 2 and 3`,
     text: [
       'Reverse attention looks where the coarser map is not yet sure of infection. The weight A_5 is 1 where S_g sees nothing and 0 where it is sure; the feature f5 is multiplied by it, and a few convolutions say what is to be added, with the edge features to help.',
       'The sum is S_5, on a grid of 11 × 11. The paper’s first text had the product outside the bracket; this is the form that its authors corrected it to.',
@@ -200,7 +200,7 @@ export const TEXTS = {
     },
   },
   ra4: {
-    cite: `${FAN}, section III, “Reverse Attention Module”, Eq. 3 and 4`,
+    cite: `${FAN}, section III, “Reverse Attention Module”, Eq. 2 and 3`,
     text: ['The same on f4, at 22 × 22: attention is now the reverse of S_5.'],
     formula: ['A_4 = 1 − σ(Up(S_5)),   S_4 = R_4 + Up(S_5)'],
     figures: {
@@ -210,7 +210,7 @@ export const TEXTS = {
     },
   },
   ra3: {
-    cite: `${FAN}, section III, “Reverse Attention Module”, Eq. 3 and 4; loss: Eq. 5 and 6`,
+    cite: `${FAN}, section III, “Reverse Attention Module”, Eq. 2 and 3; loss: Eq. 4 and 5`,
     text: [
       'The last branch of the paper, on f3 at 44 × 44. S_3 is the paper’s prediction. In training all of S_g, S_5, S_4 and S_3 are compared with the label, so that every one of them is a map by itself.',
     ],
