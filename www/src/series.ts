@@ -7,6 +7,8 @@ import { TEXT } from './strings.ts';
 
 export class SeriesChoice {
   private readonly dialog = byId<HTMLDialogElement>('series');
+  /** There only where there are several dates. */
+  private readonly each = make('button', { value: 'each', id: 'series-each' });
   private asking = false;
   /** Of each date the series with most slices. */
   private dated: string[] = [];
@@ -34,8 +36,10 @@ export class SeriesChoice {
   ask(series: readonly SeriesInfo[]): void {
     byId('series-list').replaceChildren(...series.map((each, place) => entry(each, place === 0)));
     this.dated = ofEachDate(series);
-    byId('series-each').hidden = this.dated.length < 2;
-    byId('series-each').textContent = TEXT.follow.oneOfEachDate(this.dated.length);
+    this.each.textContent = TEXT.follow.oneOfEachDate(this.dated.length);
+    this.each.remove();
+    const buttons = byId('series-buttons');
+    if (this.dated.length > 1) buttons.insertBefore(this.each, buttons.lastElementChild);
     this.asking = true;
     // What closed it the last time must not count when Escape closes it now.
     this.dialog.returnValue = '';

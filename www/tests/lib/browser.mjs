@@ -142,10 +142,12 @@ export async function waitForTiles(page, count) {
   await page.waitForFunction(enough, count, { timeout: ANALYSIS_MS, polling: 20 });
 }
 
-/** Clicks every save button; gives file names with their bytes. */
-export async function saveAll(page) {
+/** Clicks every save button, or those of files with one of these ends; gives file names with their bytes. */
+export async function saveAll(page, ends = ['']) {
   const files = new Map();
   for (const button of await page.$$('#save-buttons button')) {
+    const name = await button.getAttribute('data-file');
+    if (!ends.some((end) => name.endsWith(end))) continue;
     const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
     files.set(download.suggestedFilename(), await readFile(await download.path()));
   }
