@@ -93,7 +93,7 @@ class Segmentation:
         if self._report_text is not None:
             files.append((f"{self.case}_report.json", self._report_text.encode()))
         run = {**self.run, "files": [name for name, _ in files]}
-        files.append((f"{self.case}_run.json", json.dumps(run, indent=2).encode()))
+        files.append((f"{self.case}_run.json", json.dumps(run, indent=2).encode() + b"\n"))
         paths = []
         for name, content in files:
             path = folder / name

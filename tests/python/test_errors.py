@@ -128,6 +128,8 @@ def test_interrupts_come_through_and_other_threads_run(phantom):
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     thread = threading.Thread(target=tick)
+    # A shell may have started this in the background, where Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -135,4 +137,5 @@ def test_interrupts_come_through_and_other_threads_run(phantom):
     finally:
         done.set()
         thread.join()
+        signal.signal(signal.SIGINT, before)
     assert len(ticks) >= 10

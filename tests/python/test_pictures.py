@@ -1,5 +1,7 @@
 """A slice as a picture: an array, a file, the command line."""
 
+import json
+
 import numpy as np
 import pleura
 import pytest
@@ -29,8 +31,14 @@ def test_picture_as_array_and_file(program, picture, tmp_path):
             theirs = np.asarray(Image.open(tmp_path / f"slice_{file}.png"))
             np.testing.assert_array_equal(getattr(found, name), theirs, err_msg=name)
     assert set(np.unique(from_array.infnet)) - {0}, "the slice has a lesion"
-    for path in from_array.save(tmp_path / "saved"):
+    *masks, run = from_array.save(tmp_path / "saved")
+    for path in masks:
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+    theirs = json.loads((tmp_path / "slice_run.json").read_text())
+    ours = json.loads(run.read_text())
+    assert ours["masks"] == theirs["masks"] and ours["files"] == theirs["files"]
+    # A picture in memory is not the file that it could be read from.
+    assert from_file.run["input"]["sha256"] == theirs["input"]["sha256"] != ours["input"]["sha256"]
     # A column-major view is the same picture.
     view = engine.segment(np.asfortranarray(picture))
     np.testing.assert_array_equal(view.infnet_prob, from_array.infnet_prob)

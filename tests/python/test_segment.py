@@ -42,14 +42,19 @@ def test_both_networks_as_on_the_command_line(program, phantom, tmp_path):
     assert without_times(result.report) == without_times(report)
     assert result.warnings == report["warnings"]
 
-    # The same files, byte for byte.
+    # The same files, and those of masks byte for byte.
     saved = result.save(tmp_path / "saved")
-    assert saved[-1].name == "chest_report.json"
+    assert [path.name for path in saved[-2:]] == ["chest_report.json", "chest_run.json"]
     theirs = {path.name for path in (tmp_path / "cli").iterdir()}
     assert {path.name for path in saved} == theirs
     assert {path.name for path in (tmp_path / "saved").iterdir()} == theirs
-    for path in saved[:-1]:
+    for path in saved[:-2]:
         assert path.read_bytes() == (tmp_path / "cli" / path.name).read_bytes(), path.name
+
+    run = json.loads((tmp_path / "cli" / "chest_run.json").read_text())
+    for key in ("input", "options", "models", "masks"):
+        assert result.run[key] == run[key], key
+    assert sorted(json.loads(saved[-1].read_text())["files"]) == sorted(run["files"])
 
     parts = [part for part, _ in steps]
     assert parts == sorted(parts) and parts[0] == 0 and 0.9 < parts[-1] <= 1

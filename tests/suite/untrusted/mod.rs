@@ -11,7 +11,6 @@ pub use seeds::{Seed, metaimage, nrrd, seeds};
 
 use pleura::io::dicom::{Segments, Source};
 use pleura::io::{self, File, Input, IoError, Limits};
-use pleura::record::{Comparison, Record};
 use pleura::volume::Volume;
 use pleura::weights::Manifest;
 use pleura::weights::tensors::TensorFile;
@@ -98,7 +97,7 @@ pub fn zip(bytes: &[u8]) {
     });
 }
 
-/// A manifest of models, a run manifest, or a file of weights.
+/// A manifest of models, or a file of weights.
 pub fn manifest(bytes: &[u8]) {
     within_memory(bytes, || {
         if let Ok(manifest) = Manifest::parse("a", bytes) {
@@ -110,17 +109,6 @@ pub fn manifest(bytes: &[u8]) {
             let json = manifest.to_json().unwrap();
             let again = Manifest::parse("a", json.as_bytes()).unwrap();
             assert_eq!(again.models.len(), manifest.models.len());
-        }
-    });
-    within_memory(bytes, || {
-        if let Ok(record) = Record::parse("a", bytes) {
-            for name in &record.files {
-                assert!(!name.contains(['/', '\\']) && name.starts_with(&record.case));
-            }
-            let same = record.compare(&record);
-            assert!(same.iter().all(|(_, how)| *how == Comparison::Same));
-            let json = record.to_json().unwrap();
-            assert!(Record::parse("a", json.as_bytes()).is_ok());
         }
     });
     within_memory(bytes, || {

@@ -1,18 +1,14 @@
 //! Small valid files of every kind: what mutations begin with. All show a phantom.
 
-use super::LIMITS;
 use dicom_core::value::PixelFragmentSequence;
 use dicom_core::{DataElement, VR};
 use dicom_dictionary_std::{tags, uids};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
-use pleura::analysis::{Analysis, Options};
 use pleura::io::nifti::{write_hu, write_labels};
 use pleura::phantom::{PhantomConfig, generate};
-use pleura::record::MaskRecord;
 use pleura::volume::Volume;
-use pleura::weights::Manifest;
 use pleura::weights::tensors::{Int8, Stored, TensorFile};
 use std::io::{Cursor, Write};
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -90,7 +86,6 @@ pub fn seeds() -> Vec<Seed> {
     }
     add("manifest", "manifest.json".to_owned(), MANIFEST.into());
     add("manifest", "weights.safetensors".to_owned(), weights());
-    add("manifest", "scan_run.json".to_owned(), run_manifest(&scan));
     all
 }
 
@@ -101,18 +96,6 @@ const MANIFEST: &str = r#"{"schema_version": 1, "models": [
 "input": {"extent": [32, 64, 64], "spacing_mm": [2.5, 1.5, 1.5], "overlap": [8, 0, 0],
 "peak_bytes": 1000, "largest_bytes": 100}, "thresholds": {"healthy": 0.5}, "temperature": 1.5,
 "training": {"record": "models/RUNS.md#one", "seed": 7}}]}"#;
-
-/// The run manifest of an analysis that has found nothing.
-fn run_manifest(scan: &[u8]) -> Vec<u8> {
-    let opened = Analysis::open("scan.nii", scan, Options::default(), &LIMITS);
-    let mut record = opened.unwrap().record().clone();
-    let manifest = Manifest::parse("manifest.json", MANIFEST.as_bytes()).unwrap();
-    record.models = manifest.models.iter().map(Into::into).collect();
-    let mask = MaskRecord::of("lungs", "scan_lungs.nii.gz", record.input.dims, &[0, 1]);
-    record.files.push(mask.file.clone());
-    record.masks.push(mask);
-    record.to_json().unwrap().into_bytes()
-}
 
 fn weights() -> Vec<u8> {
     let values: Vec<f32> = (0..24).map(|i| (i as f32 - 11.5) / 7.0).collect();
