@@ -171,6 +171,23 @@ fn lite0(name: &str) -> String {
     )
 }
 
+/// EfficientNet-Lite0's file keeps TensorFlow's order, [h, w, input, output], under PyTorch's shape
+/// [output, input, h, w] and strides that say so. burn-store 0.21 hands out a storage as it lies and
+/// does not follow strides: this does.
+fn outputs_first(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
+    let &[outputs, inputs, h, w] = shape else {
+        return values;
+    };
+    let taps = h * w;
+    let mut ordered = Vec::with_capacity(values.len());
+    for output in 0..outputs {
+        for input in 0..inputs {
+            ordered.extend((0..taps).map(|tap| values[(tap * inputs + input) * outputs + output]));
+        }
+    }
+    ordered
+}
+
 /// Turns every k×k kernel of `[…, k, k]` by 180°, see [`super::lite0`].
 fn turn(mut values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
     if let [_, _, h, w] = shape {
@@ -206,7 +223,8 @@ pub fn encoder<B: Backend>(
             (false, _) => Ok(keep.remove(name).map(|(_, v)| v).unwrap_or_default()),
             (true, Backbone::Res2net50) => dict.get(path, &published(name), shape),
             (true, Backbone::EfficientnetLite0) => {
-                Ok(turn(dict.get(path, &lite0(name), shape)?, shape))
+                let values = dict.get(path, &lite0(name), shape)?;
+                Ok(turn(outputs_first(values, shape), shape))
             }
         }
     })
@@ -253,6 +271,30 @@ mod tests {
                 "{expected} is not among the names"
             );
         }
+    }
+
+    #[test]
+    fn kernels_in_tensorflow_s_order_come_outputs_first() {
+        // Value = 1000·output + 100·input + 10·row + column, in the order [row, column, input, output].
+        let of = |o: usize, i: usize, y: usize, x: usize| (1000 * o + 100 * i + 10 * y + x) as f32;
+        let mut stored = Vec::new();
+        for (y, x) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            for (i, o) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
+                stored.push(of(o, i, y, x));
+            }
+        }
+        let ordered = outputs_first(stored, &[3, 2, 2, 2]);
+        let mut expected = Vec::new();
+        for (o, i) in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)] {
+            expected.extend([
+                of(o, i, 0, 0),
+                of(o, i, 0, 1),
+                of(o, i, 1, 0),
+                of(o, i, 1, 1),
+            ]);
+        }
+        assert_eq!(ordered, expected);
+        assert_eq!(outputs_first(vec![2.0, 1.0], &[2]), [2.0, 1.0]);
     }
 
     #[test]
