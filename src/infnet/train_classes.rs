@@ -3,9 +3,9 @@
 //! roughened.
 
 use super::classes::{self, ClassesConfig, painted};
-use super::data::{Augment, Sample, Warp, grey, jitter, labelled, sample, sample_nearest};
+use super::data::{Augment, Sample, Warp, grey, jitter, labelled, outline, sample, sample_nearest};
 use super::head::{ClassHead, features};
-use super::loss::{bce, dice_loss};
+use super::loss::{self, Bce, bce, dice_loss, weight_map};
 use super::slices::{Orientation, network_input, normalised};
 use super::{InfNet, InfNetConfig};
 use crate::grid::box_mean;
@@ -16,7 +16,7 @@ use crate::nn::unet::UNet;
 use crate::plane::Plane;
 use crate::training::{Progress, Run, TrainError, cosine, scalar, step_rng};
 use burn::backend::Autodiff;
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module};
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -117,17 +117,19 @@ fn roughen(target: &Plane<u8>, positions: &[[f32; 2]], rng: &mut StdRng, side: u
     }
 }
 
+/// A batch, row-major `[n, c, side, side]`.
+#[derive(Default)]
 struct Batch {
     slices: Vec<f32>,
     maps: Vec<f32>,
     target: Vec<f32>,
     weight: Vec<f32>,
+    infection: Vec<f32>,
 }
 
 fn make_batch(config: &TrainConfig, samples: &[ClassSample], step: usize) -> Batch {
     let mut rng = step_rng(config.seed, step);
-    let (mut slices, mut maps) = (Vec::new(), Vec::new());
-    let (mut target, mut weight) = (Vec::new(), Vec::new());
+    let mut batch = Batch::default();
     for _ in 0..config.batch {
         let chosen = &samples[rng.random_range(0..samples.len())];
         let warp = Warp::draw(&mut rng, &config.augment);
@@ -136,22 +138,60 @@ fn make_batch(config: &TrainConfig, samples: &[ClassSample], step: usize) -> Bat
         jitter(&mut image, &config.augment, &mut rng);
         let map = roughen(&chosen.slice.target, &positions, &mut rng, config.side);
         let labels = sample_nearest(&chosen.labels, &positions);
-        slices.extend(normalised(&image));
-        maps.extend(normalised(&map));
+        batch.slices.extend(normalised(&image));
+        batch.maps.extend(normalised(&map));
         for class in [1, 2, 0] {
-            target.extend(labels.iter().map(|&l| f32::from(l == class)));
+            let of_class = labels.iter().map(|&l| f32::from(l == class));
+            batch.target.extend(of_class);
         }
         let says: Vec<f32> = labels
             .iter()
             .map(|&l| if l == 0 { config.outside } else { 1.0 })
             .collect();
-        (0..3).for_each(|_| weight.extend(&says));
+        (0..3).for_each(|_| batch.weight.extend(&says));
+        batch
+            .infection
+            .extend(labels.iter().map(|&l| f32::from(l != 0)));
     }
-    Batch {
-        slices,
-        maps,
-        target,
-        weight,
+    batch
+}
+
+/// A batch on the device: `[n, 3, h, w]` each, and `[n, 1, h, w]` what Inf-Net's own loss needs.
+struct Planes<B: TrainKernels> {
+    slices: Tensor<Autodiff<B>, 4>,
+    maps: Tensor<Autodiff<B>, 4>,
+    target: Tensor<Autodiff<B>, 4>,
+    weight: Tensor<Autodiff<B>, 4>,
+    infection: Tensor<Autodiff<B>, 4>,
+    border: Tensor<Autodiff<B>, 4>,
+    edge: Tensor<Autodiff<B>, 4>,
+}
+
+impl<B: TrainKernels> Planes<B> {
+    fn new(batch: Batch, config: &TrainConfig, device: &B::Device) -> Self {
+        let side = config.side;
+        let planes = |values: Vec<f32>| {
+            let shape = [
+                config.batch,
+                values.len() / (config.batch * side * side),
+                side,
+                side,
+            ];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        let each = |of: fn(&[f32], usize) -> Vec<f32>| {
+            let infected = batch.infection.chunks(side * side);
+            planes(infected.flat_map(|plane| of(plane, side)).collect())
+        };
+        Planes {
+            border: each(weight_map),
+            edge: each(outline),
+            slices: planes(batch.slices),
+            maps: planes(batch.maps),
+            target: planes(batch.target),
+            weight: planes(batch.weight),
+            infection: planes(batch.infection),
+        }
     }
 }
 
@@ -169,8 +209,9 @@ impl<B: Kernels> Classifier<B> for UNet<B> {
 }
 
 /// An Inf-Net with a head for classes.
+#[derive(Module, Debug)]
 pub struct Headed<B: Backend> {
-    /// The network, whose weights stay.
+    /// The network.
     pub net: InfNet<B>,
     /// The head.
     pub head: ClassHead<B>,
@@ -178,7 +219,7 @@ pub struct Headed<B: Backend> {
 
 impl<B: Kernels> Classifier<B> for Headed<B> {
     fn classify(&self, slices: Tensor<B, 4>, _: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.head.forward(features(&self.net, slices))
+        self.head.forward(features(&self.net, slices).0)
     }
 }
 
@@ -199,10 +240,11 @@ impl<B: TrainKernels> Course<'_, B> {
     pub fn train(&self, report: &mut dyn FnMut(Progress)) -> Result<UNet<B>, TrainError> {
         let mut build = Builder::training(self.config.seed, self.device);
         let start = classes::network(&mut build, &self.config.net);
-        let logits = |model: &UNet<Autodiff<B>>, slices: Tensor<B, 4>, maps: Tensor<B, 4>| {
-            model.classify(Tensor::from_inner(slices), Tensor::from_inner(maps))
+        let loss = |model: &UNet<Autodiff<B>>, planes: Planes<B>| {
+            let logits = model.classify(planes.slices.clone(), planes.maps.clone());
+            self.loss(logits, planes)
         };
-        self.run(start, &logits, "", report)
+        self.run(start, &loss, "", report)
     }
 
     /// Trains a head on a network, whose own weights stay.
@@ -213,17 +255,48 @@ impl<B: TrainKernels> Course<'_, B> {
         report: &mut dyn FnMut(Progress),
     ) -> Result<Headed<B>, TrainError> {
         let start = ClassHead::new(&mut Builder::training(self.config.seed, self.device), make);
-        let logits = |model: &ClassHead<Autodiff<B>>, slices: Tensor<B, 4>, _: Tensor<B, 4>| {
-            model.forward(Tensor::from_inner(features(&net, slices)))
+        let loss = |model: &ClassHead<Autodiff<B>>, planes: Planes<B>| {
+            let (seen, _) = features(&net, planes.slices.clone().inner());
+            self.loss(model.forward(Tensor::from_inner(seen)), planes)
         };
-        let head = self.run(start, &logits, "head", report)?;
+        let head = self.run(start, &loss, "head", report)?;
         Ok(Headed { net, head })
+    }
+
+    /// Trains a network and a head on it together, end to end: the network's own loss stays in it.
+    pub fn train_together(
+        &self,
+        net: InfNet<Autodiff<B>>,
+        make: &InfNetConfig,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Headed<B>, TrainError> {
+        let head = ClassHead::new(&mut Builder::training(self.config.seed, self.device), make);
+        let loss = |model: &Headed<Autodiff<B>>, planes: Planes<B>| {
+            let (seen, maps) = features(&model.net, planes.slices.clone());
+            let own = loss::total(
+                &maps,
+                &planes.infection,
+                &planes.border,
+                &planes.edge,
+                Bce::Weighted,
+            );
+            own + self.loss(model.head.forward(seen), planes)
+        };
+        self.run(Headed { net, head }, &loss, "together", report)
+    }
+
+    /// What logits of the classes cost.
+    fn loss(&self, logits: Tensor<Autodiff<B>, 4>, planes: Planes<B>) -> Tensor<Autodiff<B>, 1> {
+        let Planes { target, weight, .. } = planes;
+        let cross = bce(logits.clone(), target.clone()) * weight.clone();
+        let overlap = dice_loss(logits, target, weight.clone());
+        cross.sum() / weight.sum() + overlap * self.config.dice
     }
 
     fn run<M: AutodiffModule<Autodiff<B>>>(
         &self,
         start: M,
-        logits: &Logits<B, M>,
+        loss: &dyn Fn(&M, Planes<B>) -> Tensor<Autodiff<B>, 1>,
         note: &str,
         report: &mut dyn FnMut(Progress),
     ) -> Result<M::InnerModule, TrainError> {
@@ -245,21 +318,10 @@ impl<B: TrainKernels> Course<'_, B> {
             &adam,
             &|step| make_batch(config, self.samples, step),
             &mut |model, batch| {
-                let planes = |values: Vec<f32>| {
-                    let shape = [config.batch, 3, config.side, config.side];
-                    Tensor::<B, 4>::from_data(TensorData::new(values, shape), self.device)
-                };
-                let logits = logits(model, planes(batch.slices), planes(batch.maps));
-                let target = Tensor::from_inner(planes(batch.target));
-                let weight = Tensor::from_inner(planes(batch.weight));
-                let cross = bce(logits.clone(), target.clone()) * weight.clone();
-                let overlap = dice_loss(logits, target, weight.clone());
-                let loss = cross.sum() / weight.sum() + overlap * config.dice;
+                let loss = loss(model, Planes::new(batch, config, self.device));
                 let value = scalar(loss.clone());
-                (
-                    value,
-                    vec![GradientsParams::from_grads(loss.backward(), model)],
-                )
+                let gradients = GradientsParams::from_grads(loss.backward(), model);
+                (value, vec![gradients])
             },
             &|step| vec![cosine(step, config.steps, config.rate)],
             self.device,
@@ -267,9 +329,6 @@ impl<B: TrainKernels> Course<'_, B> {
         )
     }
 }
-
-/// A model's logits of slices and infection maps.
-type Logits<'a, B, M> = dyn Fn(&M, Tensor<B, 4>, Tensor<B, 4>) -> Tensor<Autodiff<B>, 4> + 'a;
 
 /// What a held-back slice scored.
 pub struct Measured {

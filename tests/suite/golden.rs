@@ -3,7 +3,7 @@
 
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
-use pleura::infnet::{Backbone, Head, InfNet, InfNetConfig};
+use pleura::infnet::{Backbone, Head, InfNet, InfNetConfig, import};
 use pleura::nn::kernels::Kernels;
 use pleura::nn::params::fill;
 use pleura::nn::{Builder, Form};
@@ -114,6 +114,62 @@ fn inf_net<B: Kernels>(device: &B::Device) {
     for (name, expected) in INF_NET {
         assert_close(name, seen[name], expected, TOLERANCE);
     }
+}
+
+/// EfficientNet-Lite0's features of `2 (u − ½)` with ImageNet's weights, by a reference of its own in numpy
+/// that follows the file's strides and TensorFlow's padding. That reference calls scikit-image's pictures
+/// "coffee" an espresso (class 967, 0.94), "chelsea" an Egyptian cat (285, 0.41), "motorcycle" a moped (665, 0.68)
+/// and "rocket" a missile (657, 0.30).
+const LITE0: [(&str, [f64; 5]); 4] = [
+    ("f2", [-0.338464, 11.105898, 1.272242, -20.408177, 6.060193]),
+    ("f3", [-1.463654, 7.500514, -2.484227, 6.367441, -11.908119]),
+    ("f4", [-0.292196, 4.694895, -2.038615, 3.971731, 11.689296]),
+    ("f5", [-0.097650, 1.851181, 0.434846, -2.407874, 0.904614]),
+];
+
+#[test]
+fn imagenet_weights_give_imagenet_features() {
+    let Some(path) = std::env::var_os("PLEURA_LITE0") else {
+        println!("skipped: PLEURA_LITE0 is not set");
+        return;
+    };
+    let config = InfNetConfig::web();
+    assert_eq!(config.backbone, Backbone::EfficientnetLite0);
+    let device = Default::default();
+    let net = InfNet::<Flex>::new(&mut Builder::loading(Form::Trained, &device), &config);
+    let net = import::encoder(net, config.backbone, path.as_ref()).unwrap();
+    // The encoder sees images turned by 180°.
+    let turned = |mut values: Vec<f32>, planes: usize| {
+        let size = values.len() / planes;
+        values.chunks_exact_mut(size).for_each(<[f32]>::reverse);
+        values
+    };
+    let input = (0..3 * 64 * 64).map(|i| (2.0 * (u(i) - 0.5)) as f32);
+    let input = TensorData::new(turned(input.collect(), 3), [1, 3, 64, 64]);
+    let mut seen = BTreeMap::new();
+    net.forward_tapped(Tensor::from_data(input, &device), &mut |name, tensor| {
+        let planes = tensor.dims()[1];
+        let values = tensor.clone().into_data().into_vec::<f32>().unwrap();
+        seen.insert(name.to_string(), summary(&turned(values, planes)));
+    });
+    for (name, expected) in LITE0 {
+        assert_close(name, seen[name], expected, TOLERANCE);
+    }
+}
+
+#[test]
+fn other_lite0_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("resaved.pth");
+    std::fs::write(&path, b"a state dict in an order of its own").unwrap();
+    let config = InfNetConfig::web();
+    let build = &mut Builder::loading(Form::Trained, &Default::default());
+    let error = import::encoder(InfNet::<Flex>::new(build, &config), config.backbone, &path);
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.contains("resaved.pth") && text.contains("PyPI"),
+        "{text}"
+    );
 }
 
 fn norm_net<B: Kernels>(device: &B::Device, units: usize, expected: [f64; 5]) {

@@ -1,11 +1,11 @@
 //! `pleura train classes`.
 
-use super::held_back::hold_back;
-use super::{Device, filled, save, show};
+use super::held_back::{hold_back, measure_both};
+use super::{Device, infnet_of, save, show};
+use crate::infnet::InfNetConfig;
+use crate::infnet::data::Sample;
 use crate::infnet::slices::Orientation;
 use crate::infnet::train_classes::{self, ClassSample, Classifier, measure};
-use crate::infnet::{InfNet, InfNetConfig};
-use crate::nn::Builder;
 use crate::nn::kernels::TrainKernels;
 use clap::Args;
 use std::error::Error;
@@ -24,6 +24,9 @@ pub struct ClassesArgs {
     /// compare.
     #[arg(long)]
     head_on: Option<PathBuf>,
+    /// Train that network further, together with the head, instead of keeping it as it is.
+    #[arg(long, requires = "head_on")]
+    together: bool,
     /// Steps, instead of the recipe's.
     #[arg(long)]
     steps: Option<usize>,
@@ -61,9 +64,17 @@ pub(super) fn classes<B: TrainKernels>(
         }
         Some(path) => {
             let make = InfNetConfig::web();
-            let net = InfNet::new(&mut Builder::training(config.seed, device), &make);
-            let net = course.train_head(filled(net, path)?, &make, &mut show)?;
+            let net = match args.together {
+                true => {
+                    let start = infnet_of(&make, path, device)?;
+                    course.train_together(start, &make, &mut show)?
+                }
+                false => course.train_head(infnet_of(&make, path, device)?, &make, &mut show)?,
+            };
             save(&net.head, &args.out.join("head.safetensors"))?;
+            save(&net.net, &args.out.join("infnet.safetensors"))?;
+            let slices: Vec<Sample> = held_back.iter().map(|s| s.slice.clone()).collect();
+            measure_both(&net.net, make.side, &slices, &args.out, device)?;
             report(&net, make.side, &held_back, device)
         }
     }
