@@ -20,6 +20,8 @@ pub mod rfb;
 pub mod slices;
 
 #[cfg(feature = "train")]
+pub mod calibrate;
+#[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
 pub mod import;
