@@ -1,17 +1,19 @@
 //! `pleura pack`: from a training run's weights to files of the models folder.
 
-use crate::infnet::calibrate::channel_means;
 use crate::infnet::classes::ClassesConfig;
-use crate::infnet::{InfNetConfig, data};
+use crate::infnet::{InfNet, InfNetConfig, data, slices};
 use crate::lungs::network::LungsConfig;
+use crate::nn::params::{self, Values};
+use crate::nn::{Builder, Form, observe};
 use crate::normnet::frame::FrameConfig;
 use crate::normnet::model::NormNetConfig;
-use crate::plane::Plane;
 use crate::quant;
 use crate::runner::Models;
-use crate::training::{TrainError, write_atomically};
+use crate::training::write_atomically;
 use crate::weights::tensors::TensorFile;
 use crate::weights::{Entry, Input, Manifest, Network, Precision, SCHEMA_VERSION, Training};
+use burn::backend::Flex;
+use burn::tensor::{Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -75,9 +77,7 @@ pub fn run(args: &PackArgs) -> Result<(), Box<dyn Error>> {
     let (network, config, input) = describe(args)?;
     let means = match (&args.calibrate, args.network) {
         (None, _) => BTreeMap::new(),
-        (Some(folder), NetworkArg::Infnet) => {
-            channel_means(&values, &infnet(args), grey(folder)?.iter())?
-        }
+        (Some(folder), NetworkArg::Infnet) => seen(&values, &infnet(args), folder)?,
         (Some(_), _) => return Err("--calibrate is for --network infnet".into()),
     };
     let thresholds = args
@@ -148,10 +148,32 @@ fn infnet(args: &PackArgs) -> InfNetConfig {
     }
 }
 
-/// The slices of a folder.
-fn grey(folder: &Path) -> Result<Vec<Plane<u8>>, TrainError> {
+/// What the convolutions of an Inf-Net of these folded parameters see in slices: the mean of each
+/// input channel, by the weight's name.
+fn seen(
+    values: &BTreeMap<String, Values>,
+    config: &InfNetConfig,
+    folder: &Path,
+) -> Result<BTreeMap<String, Vec<f64>>, Box<dyn Error>> {
+    let device = Default::default();
+    let net = InfNet::new(&mut Builder::<Flex>::loading(Form::Folded, &device), config);
+    let net = params::fill(net, |name, shape| match values.get(name) {
+        Some((found, data)) if found == shape => Ok(data.clone()),
+        _ => Err(format!("{name} is missing or not of the shape {shape:?}")),
+    })?;
     let images = data::images(folder)?;
-    images.iter().map(|(_, path)| data::grey(path)).collect()
+    let (run, means) = observe::means(|| {
+        for (_, path) in &images {
+            let input = slices::network_input(&data::grey(path)?, config.side);
+            let input = TensorData::new(input, [1, 3, config.side, config.side]);
+            net.predict(Tensor::from_data(input, &device));
+        }
+        Ok::<_, Box<dyn Error>>(())
+    });
+    run?;
+    let names = params::names(&net);
+    let named = |(id, means)| Some((names.get(&id)?.clone(), means));
+    Ok(means.into_iter().filter_map(named).collect())
 }
 
 fn describe(args: &PackArgs) -> Result<(Network, serde_json::Value, Input), Box<dyn Error>> {

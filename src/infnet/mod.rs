@@ -20,8 +20,6 @@ pub mod rfb;
 pub mod slices;
 
 #[cfg(feature = "train")]
-pub mod calibrate;
-#[cfg(feature = "train")]
 pub mod data;
 #[cfg(feature = "train")]
 pub mod import;

@@ -1,6 +1,5 @@
 //! Labelled slices that a run does not train on, and what it scores on them.
 
-use crate::infnet::calibrate::channel_means;
 use crate::infnet::data::{self, Sample};
 use crate::infnet::semi::{self, Segmenter};
 use crate::infnet::slices::Orientation;
@@ -64,11 +63,10 @@ pub(super) fn measure_both<B: Kernels>(
 pub(super) const PACKED: &str = "held_back_int8.json";
 
 /// [`measure`] with all eight looks of the network as it ships: batch norms folded, weights of 8
-/// bits, biases corrected for what the labelled slices show on the mean.
+/// bits.
 pub(super) fn measure_packed<B: Kernels>(
     net: &InfNet<B>,
     config: &InfNetConfig,
-    labelled: &[Sample],
     held_back: &[Sample],
     folder: &Path,
     device: &B::Device,
@@ -78,9 +76,7 @@ pub(super) fn measure_packed<B: Kernels>(
     }
     println!("with 8-bit weights:");
     let values = quant::fold(&params::read(net), quant::epsilon);
-    let means = channel_means(&values, config, labelled.iter().map(|s| &s.image))?;
-    let mut file = quant::pack("the trained network", &values, Precision::Int8)?;
-    quant::correct(&values, &mut file, &means);
+    let file = quant::pack("the trained network", &values, Precision::Int8)?;
     let mut build = Builder::<B>::loading(Form::Packed, device);
     let net = InfNet::new(&mut build, config);
     let net = params::load(net, &build, &file)?;

@@ -215,8 +215,7 @@ fn run<B: TrainKernels>(
     let net = train::<B>(&config, &sources, start, out, device, &mut show)?;
     save(&net, &out.join("infnet.safetensors"))?;
     measure_both(&net, side, &held_back, out, device)?;
-    let labelled = &sources.labelled;
-    measure_packed(&net, &config.net, labelled, &held_back, out, device)
+    measure_packed(&net, &config.net, &held_back, out, device)
 }
 
 /// Every how many mm a lesion-free slice is taken from a healthy scan.
