@@ -5,6 +5,7 @@
 
 use super::loss::weight_map;
 use super::slices::normalised;
+use crate::grid::box_mean;
 use crate::plane::Plane;
 use crate::training::TrainError;
 use rand::Rng;
@@ -358,29 +359,69 @@ impl Batch {
 
     /// Adds a sample, warped and jittered.
     pub fn push(&mut self, sample_: &Sample, augment: &Augment, rng: &mut StdRng) {
-        let side = self.side;
-        let warp = Warp::draw(rng, augment);
-        let positions = warp.positions(side, sample_.image.size());
+        let positions = Warp::draw(rng, augment).positions(self.side, sample_.image.size());
         let mut image = sample(&sample_.image, &positions);
         jitter(&mut image, augment, rng);
-        let target: Vec<f32> = sample(&sample_.target, &positions)
-            .iter()
-            .map(|v| v / 255.0)
-            .collect();
-        let mut weight = weight_map(&target, side);
+        let target = shares(&sample_.target, &positions);
+        let mut weight = weight_map(&target, self.side);
         if let Some(confidence) = &sample_.confidence {
-            let belief = sample(confidence, &positions);
-            weight
-                .iter_mut()
-                .zip(belief)
-                .for_each(|(w, b)| *w *= b / 255.0);
+            let belief = shares(confidence, &positions);
+            weight.iter_mut().zip(belief).for_each(|(w, b)| *w *= b);
         }
-        self.image.extend(normalised(&image));
-        self.edge.extend(outline(&target, side));
+        self.add(&image, target, weight);
+    }
+
+    /// Adds a lesion-free sample with the lesions of a labelled one grafted into its lungs, both warped,
+    /// together jittered: a network that saw no lesion in such scans would learn to know the scanner.
+    pub fn push_grafted(
+        &mut self,
+        clean: &Sample,
+        labelled: &Sample,
+        augment: &Augment,
+        rng: &mut StdRng,
+    ) {
+        let side = self.side;
+        let mut draw = |plane: &Plane<u8>| {
+            let warp = Warp::draw(rng, augment);
+            warp.positions(side, plane.size())
+        };
+        let host = draw(&clean.image);
+        let positions = draw(&labelled.image);
+        let mut image = sample(&clean.image, &host);
+        let lesions = sample(&labelled.image, &positions);
+        let mut target = shares(&labelled.target, &positions);
+        let around = box_mean(&image, [side, side, 1], [LUNG_WINDOW, LUNG_WINDOW, 1]);
+        for (at, share) in target.iter_mut().enumerate() {
+            if around[at] > LUNG_GREY {
+                *share = 0.0;
+            }
+            // Vessels stay to be seen in ground glass.
+            let bright = image[at].max(lesions[at]);
+            image[at] += *share * (bright - image[at]);
+        }
+        jitter(&mut image, augment, rng);
+        let weight = weight_map(&target, side);
+        self.add(&image, target, weight);
+    }
+
+    fn add(&mut self, image: &[f32], target: Vec<f32>, weight: Vec<f32>) {
+        self.image.extend(normalised(image));
+        self.edge.extend(outline(&target, self.side));
         self.target.extend(target);
         self.weight.extend(weight);
         self.count += 1;
     }
+}
+
+/// A grey level on the mean of this window, in pixels of the network's input, below which a healthy
+/// slice shows lung and not what lies around it.
+const LUNG_GREY: f32 = 125.0;
+const LUNG_WINDOW: usize = 7;
+
+/// A plane of 0…255 at the positions, as shares.
+fn shares(plane: &Plane<u8>, positions: &[[f32; 2]]) -> Vec<f32> {
+    let values = sample(plane, positions);
+    values.iter().map(|v| v / 255.0).collect()
 }
 
 /// Moves both ends of the grey window and adds noise.
@@ -396,5 +437,51 @@ pub(crate) fn jitter(image: &mut [f32], a: &Augment, rng: &mut StdRng) {
             0.0
         };
         *v = ((*v - low) * gain + grain).clamp(0.0, 255.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use rand::SeedableRng;
+
+    fn slice(image: impl Fn(usize, usize) -> u8, target: impl Fn(usize, usize) -> u8) -> Sample {
+        Sample {
+            name: String::new(),
+            image: Plane::from_fn([32, 32], image),
+            target: Plane::from_fn([32, 32], target),
+            confidence: None,
+        }
+    }
+
+    #[test]
+    fn grafted_lesions_stay_in_the_lungs_and_leave_vessels() {
+        // Lung at the left with a vessel in row 20, soft tissue from column 16 on.
+        let clean = slice(
+            |x, y| match (x, y) {
+                (16.., _) => 210,
+                (_, 20) => 180,
+                _ => 45,
+            },
+            |_, _| 0,
+        );
+        // A lesion over both, below row 8.
+        let lesion = |y: usize| if y >= 8 { 255 } else { 0 };
+        let labelled = slice(|_, y| if y >= 8 { 130 } else { 45 }, |_, y| lesion(y));
+        let mut batch = Batch::new(32);
+        let mut rng = StdRng::seed_from_u64(1);
+        batch.push_grafted(&clean, &labelled, &Augment::none(), &mut rng);
+        batch.push(&clean, &Augment::none(), &mut rng);
+        let (grafted, before) = batch.image.split_at(3 * 32 * 32);
+        let at = |x: usize, y: usize| y * 32 + x;
+        assert_eq!(batch.target[at(4, 12)], 1.0);
+        assert!(grafted[at(4, 12)] > before[at(4, 12)] + 1.0);
+        for (what, x, y) in [("soft tissue", 24, 12), ("lung without a lesion", 4, 2)] {
+            assert_eq!(batch.target[at(x, y)], 0.0, "{what}");
+            assert_eq!(grafted[at(x, y)], before[at(x, y)], "{what}");
+        }
+        assert_eq!(grafted[at(4, 20)], before[at(4, 20)], "a vessel");
+        assert_eq!(batch.count, 2);
     }
 }

@@ -28,6 +28,8 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Share of a batch taken from each source: labelled, pseudo-labelled, lesion-free.
     pub shares: [f64; 3],
+    /// Share of the lesion-free slices that get lesions grafted into their lungs.
+    pub grafts: f64,
     /// Learning rates of the encoder and of the rest.
     pub rates: [f64; 2],
     /// Sides of the input that the steps cycle through.
@@ -57,6 +59,7 @@ impl TrainConfig {
             steps: 52 * epoch,
             batch,
             shares: [1.0, 0.0, 0.0],
+            grafts: 0.0,
             rates: [1e-4, 1e-4],
             sides: vec![256, 352, 448],
             settle: 1.0,
@@ -74,9 +77,10 @@ impl TrainConfig {
         let side = net.side;
         TrainConfig {
             net,
-            steps: 600,
+            steps: 700,
             batch: 12,
             shares: [0.8, 0.0, 0.2],
+            grafts: 0.5,
             rates: [5e-4, 2e-3],
             sides: vec![(side * 8 / 11).next_multiple_of(32)],
             settle: 0.7,
@@ -139,7 +143,16 @@ fn make_batch(config: &TrainConfig, sources: &Sources, step: usize) -> Batch {
             place -= share;
             if place <= 0.0 {
                 let sample = &pool[rng.random_range(0..pool.len())];
-                batch.push(sample, &config.augment, &mut rng);
+                let clean = std::ptr::eq(*pool, &sources.clean);
+                let graft = clean && rng.random_bool(config.grafts) && !sources.labelled.is_empty();
+                match graft {
+                    true => {
+                        let donor = rng.random_range(0..sources.labelled.len());
+                        let donor = &sources.labelled[donor];
+                        batch.push_grafted(sample, donor, &config.augment, &mut rng);
+                    }
+                    false => batch.push(sample, &config.augment, &mut rng),
+                }
                 break;
             }
         }

@@ -32,6 +32,7 @@ fn config(steps: usize) -> TrainConfig {
         steps,
         batch: 2,
         shares: [1.0, 0.0, 0.0],
+        grafts: 0.0,
         rates: [1e-4, 3e-3],
         sides: vec![64],
         settle: 0.0,

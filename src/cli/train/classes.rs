@@ -27,6 +27,12 @@ pub struct ClassesArgs {
     /// Train that network further, together with the head, instead of keeping it as it is.
     #[arg(long, requires = "head_on")]
     together: bool,
+    /// Share of the Dice term in the loss, instead of the recipe's.
+    #[arg(long)]
+    dice: Option<f64>,
+    /// Side of the slices in training, instead of the recipe's.
+    #[arg(long)]
+    side: Option<usize>,
     /// Steps, instead of the recipe's.
     #[arg(long)]
     steps: Option<usize>,
@@ -47,6 +53,8 @@ pub(super) fn classes<B: TrainKernels>(
 ) -> Result<(), Box<dyn Error>> {
     let mut config = train_classes::TrainConfig::best();
     config.steps = args.steps.unwrap_or(config.steps);
+    config.dice = args.dice.unwrap_or(config.dice);
+    config.side = args.side.unwrap_or(config.side);
     config.seed = args.seed;
     let samples = train_classes::read(&args.data.join("semiseg/labelled"))?;
     let (samples, held_back) = hold_back(samples, |s| &s.slice, args.fold.as_deref())?;

@@ -90,6 +90,8 @@ enum Without {
     Weighting,
     /// Slices of healthy scans.
     Clean,
+    /// Lesions grafted into those.
+    Grafts,
     /// The averaged weights.
     Ema,
 }
@@ -185,6 +187,9 @@ fn run<B: TrainKernels>(
     config.rates = config.rates.map(|rate| rate * args.rate_scale);
     if without(Without::Augment) {
         config.augment = data::Augment::none();
+    }
+    if without(Without::Grafts) {
+        config.grafts = 0.0;
     }
     config.weighted &= !without(Without::Weighting);
     if without(Without::Ema) {

@@ -47,7 +47,7 @@ pub struct SemiArgs {
     #[arg(long)]
     select: Option<usize>,
     /// Steps of all rounds together, of the preset `best`.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 260)]
     steps: usize,
     /// Steps on the labelled slices alone at the end, of the preset `best`.
     #[arg(long, default_value_t = 0)]
