@@ -297,7 +297,7 @@ impl<B: TrainKernels> Course<'_, B> {
     fn run<M: AutodiffModule<Autodiff<B>>>(
         &self,
         start: M,
-        loss: &dyn Fn(&M, Planes<B>) -> Tensor<Autodiff<B>, 1>,
+        loss: &Loss<'_, B, M>,
         note: &str,
         report: &mut dyn FnMut(Progress),
     ) -> Result<M::InnerModule, TrainError> {
@@ -330,6 +330,9 @@ impl<B: TrainKernels> Course<'_, B> {
         )
     }
 }
+
+/// What a model's answer to a batch costs.
+type Loss<'a, B, M> = dyn Fn(&M, Planes<B>) -> Tensor<Autodiff<B>, 1> + 'a;
 
 /// What a held-back slice scored.
 pub struct Measured {
