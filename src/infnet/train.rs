@@ -11,7 +11,7 @@ use burn::backend::Autodiff;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{AutodiffModule, list_param_ids};
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,17 @@ fn make_batch(config: &TrainConfig, sources: &Sources, step: usize) -> Batch {
     batch
 }
 
+/// Planes of `count` samples, row-major, as a tensor `[count, channels, side, side]`.
+pub(super) fn planes<B: Backend>(
+    values: Vec<f32>,
+    count: usize,
+    side: usize,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let shape = [count, values.len() / (count * side * side), side, side];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
 /// A batch on the device: image `[n, 3, h, w]`, the others `[n, 1, h, w]`.
 struct Planes<B: TrainKernels> {
     image: Tensor<Autodiff<B>, 4>,
@@ -170,15 +181,12 @@ struct Planes<B: TrainKernels> {
 
 impl<B: TrainKernels> Planes<B> {
     fn new(batch: Batch, device: &B::Device) -> Self {
-        let plane = |values: Vec<f32>, channels: usize| {
-            let shape = [batch.count, channels, batch.side, batch.side];
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
+        let planes = |values| planes(values, batch.count, batch.side, device);
         Planes {
-            image: plane(batch.image, 3),
-            target: plane(batch.target, 1),
-            weight: plane(batch.weight, 1),
-            edge: plane(batch.edge, 1),
+            image: planes(batch.image),
+            target: planes(batch.target),
+            weight: planes(batch.weight),
+            edge: planes(batch.edge),
         }
     }
 }

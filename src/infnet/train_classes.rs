@@ -7,6 +7,7 @@ use super::data::{Augment, Sample, Warp, grey, jitter, labelled, outline, sample
 use super::head::{ClassHead, features};
 use super::loss::{self, Bce, bce, dice_loss, weight_map};
 use super::slices::{Orientation, network_input, normalised};
+use super::train::planes;
 use super::{InfNet, InfNetConfig};
 use crate::grid::box_mean;
 use crate::metrics::Confusion;
@@ -171,15 +172,7 @@ struct Planes<B: TrainKernels> {
 impl<B: TrainKernels> Planes<B> {
     fn new(batch: Batch, config: &TrainConfig, device: &B::Device) -> Self {
         let side = config.side;
-        let planes = |values: Vec<f32>| {
-            let shape = [
-                config.batch,
-                values.len() / (config.batch * side * side),
-                side,
-                side,
-            ];
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
+        let planes = |values| planes(values, config.batch, side, device);
         let each = |of: fn(&[f32], usize) -> Vec<f32>| {
             let infected = batch.infection.chunks(side * side);
             planes(infected.flat_map(|plane| of(plane, side)).collect())

@@ -73,16 +73,15 @@ pub(super) fn classes<B: TrainKernels>(
         Some(path) => {
             let make = InfNetConfig::web();
             let net = match args.together {
-                true => {
-                    let start = infnet_of(&make, path, device)?;
-                    course.train_together(start, &make, &mut show)?
-                }
+                true => course.train_together(infnet_of(&make, path, device)?, &make, &mut show)?,
                 false => course.train_head(infnet_of(&make, path, device)?, &make, &mut show)?,
             };
             save(&net.head, &args.out.join("head.safetensors"))?;
-            save(&net.net, &args.out.join("infnet.safetensors"))?;
-            let slices: Vec<Sample> = held_back.iter().map(|s| s.slice.clone()).collect();
-            measure_both(&net.net, make.side, &slices, &args.out, device)?;
+            if args.together {
+                save(&net.net, &args.out.join("infnet.safetensors"))?;
+                let slices: Vec<Sample> = held_back.iter().map(|s| s.slice.clone()).collect();
+                measure_both(&net.net, make.side, &slices, &args.out, device)?;
+            }
             report(&net, make.side, &held_back, device)
         }
     }
