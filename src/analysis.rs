@@ -28,7 +28,9 @@ mod options;
 
 pub(crate) use finish::mask_files;
 pub use finish::{EachMask, Finished, Mask, Outcome, OutputFile, encode};
-pub use options::{InfnetWeights, LungsBy, NormnetPath, Options, VOLUME_LOOKS, Weights, Which};
+pub use options::{
+    ClassesBy, InfnetWeights, LungsBy, NormnetPath, Options, VOLUME_LOOKS, Weights, Which,
+};
 
 /// What can go wrong with a scan.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +99,7 @@ pub enum Tile {
         /// Name of the model.
         model: String,
     },
-    /// Inf-Net (and classes) on axial slice `k` of the LPS grid, or on the image.
+    /// Inf-Net, with its classes, on axial slice `k` of the LPS grid, or on the image.
     Slice {
         /// The slice.
         k: usize,
@@ -127,7 +129,6 @@ struct InfnetWork {
     /// Probability × 255 and class of every slice's crop; of the whole image.
     probability: Vec<u8>,
     classes: Vec<u8>,
-    classified: bool,
 }
 
 impl InfnetWork {
@@ -567,7 +568,6 @@ impl Analysis {
             temperature: entry.temperature,
             probability: vec![0; voxels],
             classes: vec![0; voxels],
-            classified: !of(needs, Network::Classes).is_empty(),
         });
         Ok(())
     }

@@ -81,7 +81,8 @@ pub enum Task {
         /// Name of the model.
         model: String,
     },
-    /// Inf-Net, and the class network where it is loaded, on a grey slice: a byte a pixel.
+    /// Inf-Net on a grey slice, a byte a pixel, and the classes of what it finds: by the class
+    /// network where it is loaded, by density where not.
     Slice {
         /// Width and height.
         size: [usize; 2],
@@ -111,7 +112,7 @@ struct LoadedInfNet<B: Kernels> {
 pub struct SliceResult {
     /// Infection probability × 255.
     pub probability: Vec<u8>,
-    /// 1 ground glass, 2 consolidation, wherever the class network ran; empty where it did not.
+    /// 1 ground glass, 2 consolidation; empty where there is no infection.
     pub classes: Vec<u8>,
 }
 
@@ -166,7 +167,7 @@ pub struct Engine<B: Kernels> {
     budget: Budget,
 }
 
-/// A slice's largest probability from which the class network is asked.
+/// A slice's largest probability from which its classes are told apart.
 const INFECTED: u8 = 128;
 
 impl<B: Kernels> Engine<B> {
@@ -238,11 +239,6 @@ impl<B: Kernels> Engine<B> {
             }
         }
         Ok(())
-    }
-
-    /// Whether the class network is loaded.
-    pub fn has_classes(&self) -> bool {
-        self.classes.is_some()
     }
 
     /// The side of Inf-Net's input.
@@ -374,9 +370,8 @@ impl<B: Kernels> Engine<B> {
         Ok(to_bytes(&read(sigmoid(logits)).await?))
     }
 
-    /// Inf-Net, and the class network where it is loaded and there is infection, on one grey
-    /// slice of any size. The logits are averaged over the first `looks` of the eight
-    /// orientations.
+    /// Inf-Net on one grey slice of any size, its logits averaged over the first `looks` of the
+    /// eight orientations, and the classes of what it finds.
     pub async fn slice(&self, grey: &Plane<u8>, looks: usize) -> Result<SliceResult, EngineError> {
         let Some(infnet) = &self.infnet else {
             return Err(EngineError::NotLoaded { network: "Inf-Net" });
@@ -401,44 +396,44 @@ impl<B: Kernels> Engine<B> {
             .map(|s| 1.0 / (1.0 + (-s / scale).exp()))
             .collect();
         let probability = to_bytes(&chances);
-        let mut classes = Vec::new();
-        if let Some((net, side)) = &self.classes
-            && probability.iter().any(|&p| p >= INFECTED)
-        {
-            // In a scan the classes get one look: it takes longer than Inf-Net's.
-            let looks = if looks.len() == Orientation::ALL.len() {
-                looks
-            } else {
-                &looks[..1]
-            };
-            classes = self
-                .classify(net, *side, grey, &probability, infnet.side, looks)
-                .await?;
-        }
+        let map = Plane::from_fn([side; 2], |x, y| probability[y * side + x]);
+        let classes = match &self.classes {
+            _ if map.data().iter().all(|&p| p < INFECTED) => Vec::new(),
+            None => {
+                let grey = grey.resize_bilinear([side; 2]).map(f32::from);
+                classes::by_density(grey.data(), map.map(f32::from).data(), side)
+            }
+            Some((net, side)) => {
+                // In a scan the classes get one look: it takes longer than Inf-Net's.
+                let looks = if looks.len() == Orientation::ALL.len() {
+                    looks
+                } else {
+                    &looks[..1]
+                };
+                self.classify(net, *side, grey, &map, looks).await?
+            }
+        };
         Ok(SliceResult {
             probability,
             classes,
         })
     }
 
-    /// Ground glass (1) or consolidation (2) for every pixel of Inf-Net's square, logits summed over
-    /// the orientations.
+    /// The class network's ground glass (1) or consolidation (2) for every pixel of Inf-Net's map,
+    /// logits summed over the orientations.
     async fn classify(
         &self,
         net: &UNet<B>,
         side: usize,
         grey: &Plane<u8>,
-        probability: &[u8],
-        map_side: usize,
+        map: &Plane<u8>,
         looks: &[Orientation],
     ) -> Result<Vec<u8>, EngineError> {
-        check("the class network", map_side * map_side, probability.len())?;
-        let map = Plane::from_fn([map_side; 2], |x, y| probability[y * map_side + x]);
         // How much more a pixel is consolidation than ground glass.
         let mut margin = vec![0.0; side * side];
         for look in looks {
             let mut input = slices::network_input(&look.apply(grey), side);
-            input.extend(slices::network_input(&look.apply(&map), side));
+            input.extend(slices::network_input(&look.apply(map), side));
             let data = TensorData::new(input, [1, 6, side, side]);
             let logits = net.forward(Tensor::<B, 4>::from_data(data, &self.device));
             let values = read(logits).await?;
@@ -453,7 +448,7 @@ impl<B: Kernels> Engine<B> {
             }
         }
         let labels = Plane::from_fn([side; 2], |x, y| 1 + u8::from(margin[y * side + x] > 0.0));
-        Ok(labels.resize_nearest([map_side; 2]).into_data())
+        Ok(labels.resize_nearest(map.size()).into_data())
     }
 }
 

@@ -223,7 +223,7 @@ impl Analysis {
             lungs: &lungs,
             normnet: normnet.as_ref(),
             infnet: infnet.as_ref(),
-            infnet_classified: infection.as_ref().is_some_and(|work| work.classified),
+            infnet_classified: infection.is_some(),
             input: &scan.way_back,
         };
         let mut findings = findings::findings(&measured, self.warnings, provenance)
@@ -257,10 +257,9 @@ impl Analysis {
         if let Some(doubt) = doubt {
             give("normnet_prob", doubt, None)?;
         }
-        let classified = infection.as_ref().is_some_and(|work| work.classified);
         if let Some(mask) = infnet {
             let segments = Segments::Infnet {
-                classified,
+                classified: true,
                 corrected,
             };
             give("infnet", mask, Some(segments))?;

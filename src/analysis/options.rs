@@ -12,7 +12,7 @@ pub enum Which {
     Both,
     /// NormNet alone.
     Normnet,
-    /// Inf-Net and the class network.
+    /// Inf-Net.
     Infnet,
 }
 
@@ -60,6 +60,17 @@ pub enum LungsBy {
     Threshold,
 }
 
+/// What tells ground glass from consolidation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassesBy {
+    /// How dense the infection is.
+    #[default]
+    Density,
+    /// The class network.
+    Network,
+}
+
 /// What is asked of an analysis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -74,6 +85,8 @@ pub struct Options {
     pub precision: Weights,
     /// Lung mask.
     pub lungs: LungsBy,
+    /// Inf-Net's classes.
+    pub classes: ClassesBy,
     /// Orientations, 1 to 8, that Inf-Net's logits are averaged over; absent: all for an image,
     /// [`VOLUME_LOOKS`] for the slices of a volume.
     pub looks: Option<usize>,
@@ -147,7 +160,9 @@ impl Options {
                 InfnetWeights::Labelled => "infnet-labelled",
             };
             found.push(manifest.find(&format!("{base}.{suffix}"))?);
-            found.extend(manifest.of_network(Network::Classes).filter(stored));
+            if self.classes == ClassesBy::Network {
+                found.push(manifest.find(&format!("classes.{suffix}"))?);
+            }
         }
         Ok(found)
     }

@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::cases;
 use super::device::DeviceArg;
 use super::session::Setup;
-use crate::analysis::{InfnetWeights, LungsBy, NormnetPath, Options, Weights, Which};
+use crate::analysis::{ClassesBy, InfnetWeights, LungsBy, NormnetPath, Options, Weights, Which};
 use clap::{Args, ValueEnum};
 use std::error::Error;
 use std::fs;
@@ -59,6 +59,10 @@ pub struct NetworkArgs {
     /// the threshold alone.
     #[arg(long, value_enum, default_value = "network")]
     lungs_by: LungsArg,
+    /// What tells ground glass from consolidation where Inf-Net finds infection: how dense it is, or
+    /// the class network, which finds less of the consolidation.
+    #[arg(long, value_enum, default_value = "density")]
+    classes_by: ClassesArg,
     /// Orientations of each slice, 1 to 8, that Inf-Net's opinion is averaged over: more is better
     /// and slower. [default: 8 for an image, 2 for the slices of a scan]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
@@ -100,6 +104,12 @@ enum InfnetArg {
 enum LungsArg {
     Network,
     Threshold,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ClassesArg {
+    Density,
+    Network,
 }
 
 impl SegmentArgs {
@@ -154,6 +164,10 @@ impl SegmentArgs {
             lungs: match self.networks.lungs_by {
                 LungsArg::Network => LungsBy::Network,
                 LungsArg::Threshold => LungsBy::Threshold,
+            },
+            classes: match self.networks.classes_by {
+                ClassesArg::Density => ClassesBy::Density,
+                ClassesArg::Network => ClassesBy::Network,
             },
             looks: self.networks.looks.map(usize::from),
         }

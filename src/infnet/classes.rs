@@ -1,10 +1,14 @@
-//! Ground glass against consolidation: the infection-guided U-Net ("Semi-Inf-Net & MC", paper
-//! §III-F).
+//! Ground glass against consolidation: by density, or by the infection-guided U-Net
+//! ("Semi-Inf-Net & MC", paper §III-F).
 //!
-//! The input is the slice and the infection map, three channels each; the output three logits a
+//! Density decides unless the network is asked for: on held-back slices it finds more of the
+//! consolidation and as much of the ground glass (`models/RUNS.md`).
+//!
+//! The network's input is the slice and the infection map, three channels each; the output three logits a
 //! pixel, [ground glass, consolidation, background]. (The published helper's one-hot coding is
 //! shifted by a channel; this is the order it meant.)
 
+use crate::grid::box_mean;
 use crate::nn::Builder;
 use crate::nn::unet::{Channels, UNet};
 use crate::plane::Plane;
@@ -59,6 +63,23 @@ pub fn painted(grey: &Plane<u8>) -> Plane<u8> {
     }
 }
 
+/// Grey level above which infection is consolidation: −402 HU.
+const DENSE: f32 = 130.0;
+/// Pixels of the square that a density is the mean of, a side: about a 50th of the lungs' width.
+const AROUND: usize = 7;
+
+/// The class, 1 or 2, that density gives every pixel of a square of grey levels 0..255.
+///
+/// A pixel's density is the mean around it, in which each pixel counts as much as Inf-Net's map
+/// says: chest wall and vessels beside a lesion do not.
+pub fn by_density(grey: &[f32], map: &[f32], side: usize) -> Vec<u8> {
+    let mean = |values: &[f32]| box_mean(values, [side, side, 1], [AROUND, AROUND, 1]);
+    let counted: Vec<f32> = grey.iter().zip(map).map(|(g, m)| g * m).collect();
+    let sums = mean(&counted).into_iter().zip(mean(map));
+    sums.map(|(sum, weight)| 1 + u8::from(sum > DENSE * weight))
+        .collect()
+}
+
 /// A network of the given make: `[n, 6, h, w]` → logits `[n, 3, h, w]`.
 pub fn network<B: Backend>(build: &mut Builder<B>, config: &ClassesConfig) -> UNet<B> {
     let channels = Channels {
@@ -67,4 +88,48 @@ pub fn network<B: Backend>(build: &mut Builder<B>, config: &ClassesConfig) -> UN
         output: LABELS.len(),
     };
     UNet::new(build, channels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn density_counts_what_is_infected_and_nothing_beside_it() {
+        // Columns 0..20 are lesion, its rows from 20 on dense; columns 20.. are chest wall.
+        let side = 40;
+        let at = |i: usize| (i % side, i / side);
+        let grey: Vec<f32> = (0..side * side)
+            .map(|i| match at(i) {
+                (20.., _) => 210.0,
+                (_, 20..) => 150.0,
+                _ => 100.0,
+            })
+            .collect();
+        let map: Vec<f32> = (0..side * side)
+            .map(|i| if at(i).0 < 20 { 255.0 } else { 0.0 })
+            .collect();
+        let classes = by_density(&grey, &map, side);
+        let of = |x: usize, y: usize| classes[y * side + x];
+        for x in 0..20 {
+            assert_eq!((of(x, 0), of(x, 16)), (1, 1), "column {x}");
+            assert_eq!((of(x, 23), of(x, 39)), (2, 2), "column {x}");
+        }
+    }
+
+    #[test]
+    fn a_vessel_of_two_pixels_is_not_consolidation() {
+        let side = 40;
+        let grey: Vec<f32> = (0..side * side)
+            .map(|i| {
+                if (19..21).contains(&(i % side)) {
+                    200.0
+                } else {
+                    90.0
+                }
+            })
+            .collect();
+        let classes = by_density(&grey, &vec![255.0; side * side], side);
+        assert!(classes.iter().all(|&c| c == 1));
+    }
 }

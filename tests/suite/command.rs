@@ -331,6 +331,16 @@ fn a_batch_of_scans_slices_and_a_broken_file() {
     }
     check_turned(&out);
     check_slice(&out, size);
+
+    // The class network runs where it is asked for.
+    let by_network = bench.path("by_network");
+    let output = bench.segment(&[&slice], &by_network, &["--classes-by", "network"]);
+    assert_code(&output, 0);
+    check_slice(&by_network, size);
+    for (folder, ran) in [(&out, false), (&by_network, true)] {
+        let record = fs::read_to_string(folder.join("slice_run.json")).unwrap();
+        assert_eq!(record.contains("classes.int8"), ran, "{record}");
+    }
 }
 
 /// The masks lie on the scan's own grid and hold what they should.

@@ -56,8 +56,7 @@ export class Check {
         const device = await onDevice.compute(tile);
         this.events.computing(tile.network, 'cpu');
         const cpu = await onCpu.compute(tile);
-        const classified = tile.network === 'infnet' && needed.some((file) => file.startsWith('classes'));
-        const agreement = compare(tile.network, device.bytes, cpu.bytes, classified);
+        const agreement = compare(tile.network, device.bytes, cpu.bytes);
         this.events.checked({ ...agreement, seconds: { device: device.seconds, cpu: cpu.seconds } });
       }
     } finally {

@@ -19,8 +19,9 @@ export const LARGEST = 0.02;
 /** Where both classes are as likely, rounding decides: as many pixels may differ as in the browser tests' masks. */
 export const RECLASSIFIED = 0.001;
 
-/** The probabilities of a tile, and behind those of a slice as many classes, where there is a network for them. */
-export function compare(network: Network, found: Uint8Array, expected: Uint8Array, classified: boolean): Agreement {
+/** The probabilities of a tile: of a slice they fill a square, and where it is infected, as many classes come behind them. */
+export function compare(network: Network, found: Uint8Array, expected: Uint8Array): Agreement {
+  const classified = network === 'infnet' && !Number.isInteger(Math.sqrt(expected.length));
   const probabilities = classified ? expected.length / 2 : expected.length;
   let most = 0;
   let others = 0;

@@ -139,7 +139,7 @@ export class Session {
     return this.slabs;
   }
 
-  /** Inf-Net, and the class network, on a slice, as the analysis runs them. */
+  /** Inf-Net on a slice, as the analysis runs it. */
   infnet(k: number): Promise<void> {
     const index = this.sliceTile(k);
     const known = this.merged.get(index);

@@ -431,7 +431,7 @@ export const STEP: Record<StepId, Step> = {
       const shown = await session.show({ of: 'infnet', k, ...pick(settings, ['infection']) });
       const T = TEXTS.classes.figures;
       const wide = aspect(outline);
-      // Where the network did not run, all counts as ground glass.
+      // Where there is no infection, all counts as ground glass.
       const ran = picture(shown, 'probability').values.some((value) => value >= 0.5);
       const classes = map(picture(shown, 'classes'), (value) => (ran ? value : 0));
       const { voxels = 0, glass = 0, consolidation = 0 } = shown.facts;

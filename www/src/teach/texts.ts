@@ -248,10 +248,12 @@ export const TEXTS = {
   classes: {
     cite: `${FAN}, section III, “Extension to Multi-Class Infection Labeling”`,
     text: [
-      'A second network, a small U-Net, gets the slice and Inf-Net’s map, and tells ground glass from consolidation pixel by pixel. It runs only on slices where Inf-Net finds infection. It finds consolidation badly: the model card has figures.',
+      'Ground glass lets vessels show through, consolidation hides them: it is denser. The density of a pixel is the mean grey level of the infection around it, 7 × 7 pixels of the square, each counted as Inf-Net’s map p says. Above 130, which is −402 HU, it is consolidation.',
+      'The paper has a second network for this, a U-Net that gets the slice and Inf-Net’s map. The same network was trained here on forty slices and found less of the consolidation on the others than this one number: the model card has figures.',
     ],
+    formula: ['d = mean of p · grey / mean of p,   consolidation = [d > 130]'],
     figures: {
-      classes: { title: 'Class of every pixel', caption: 'The network has an opinion on all of the crop; it is black where it did not run.' },
+      classes: { title: 'Class of every pixel', caption: 'On all of the crop; black where the slice shows no infection.' },
       mask: { title: 'Class within the infection', caption: 'What the analysis saves.' },
     },
   },
@@ -305,7 +307,7 @@ export const SAYS = {
     `On this slice: ${n} pixels, of which ${glass} ground glass and ${consolidation} consolidation.`,
   temperature: (t: string) => `T = ${t}.`,
   shape: (names: string) => `Shapes of the tensors: ${names}.`,
-  noClasses: 'Inf-Net finds no infection on this slice, so the class network did not run.',
+  noClasses: 'Inf-Net finds no infection on this slice.',
   weights: (used: string, mb: string, other: string, otherMb: string) => `First ${used} (${mb} MB), second ${other} (${otherMb} MB).`,
   difference: (most: string, mean: string, changed: string) =>
     `Largest difference of probability ${most}, mean ${mean}. Pixels that change sides of the threshold: ${changed}.`,
