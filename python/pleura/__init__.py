@@ -125,8 +125,8 @@ class Engine:
         ``"int8"`` or ``"f32"``, whose weights are not in the package: give ``models``.
     looks
         1 to 8 orientations that Inf-Net's opinion is averaged over; 2 by default, 8 for a picture.
-    normnet, infnet, lungs_by
-        as ``--normnet``, ``--infnet`` and ``--lungs-by`` of the command line.
+    normnet, infnet, lungs_by, classes_by
+        as ``--normnet``, ``--infnet``, ``--lungs-by`` and ``--classes-by`` of the command line.
     models
         folder with manifest and weights; else ``PLEURA_MODELS``, else the weights in the package.
     max_memory
@@ -143,6 +143,7 @@ class Engine:
         normnet: Literal["best", "paper"] = "best",
         infnet: Literal["semi", "labelled"] = "semi",
         lungs_by: Literal["network", "threshold"] = "network",
+        classes_by: Literal["density", "network"] = "density",
         models: str | os.PathLike[str] | None = None,
         max_memory: int | None = None,
     ) -> None:
@@ -160,6 +161,7 @@ class Engine:
             "infnet": infnet,
             "precision": precision,
             "lungs": lungs_by,
+            "classes": classes_by,
             "looks": looks,
         }
         self._native = _native.Engine(folder, device, json.dumps(options), max_memory)
@@ -275,6 +277,7 @@ def segment(
     normnet: Literal["best", "paper"] = "best",
     infnet: Literal["semi", "labelled"] = "semi",
     lungs_by: Literal["network", "threshold"] = "network",
+    classes_by: Literal["density", "network"] = "density",
     models: str | os.PathLike[str] | None = None,
     max_memory: int | None = None,
 ) -> Segmentation:
@@ -288,6 +291,7 @@ def segment(
         normnet=normnet,
         infnet=infnet,
         lungs_by=lungs_by,
+        classes_by=classes_by,
         models=models,
         max_memory=max_memory,
     )

@@ -81,10 +81,11 @@ class PackagedEngine implements Engine {
   }
 
   segment(input: Input, options: SegmentOptions = {}): Promise<Segmentation> {
-    const { model = 'both', normnet = 'best', infnet = 'semi', precision = 'int8', lungs, looks, name, series, onProgress } = options;
+    const { model = 'both', normnet = 'best', infnet = 'semi', precision = 'int8', lungs, classes, looks, name, series, onProgress } = options;
     const asked: Options = {
       ...{ model, normnet, infnet, precision },
       ...(lungs === undefined ? {} : { lungs }),
+      ...(classes === undefined ? {} : { classes }),
       ...(looks === undefined ? {} : { looks }),
     };
     return this.call(options, (resolve, reject, onEnd) => {
