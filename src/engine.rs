@@ -1,7 +1,7 @@
 //! The networks, loaded and ready on one device.
 
 use crate::infnet::classes::{self, ClassesConfig};
-use crate::infnet::slices::{self, Orientation};
+use crate::infnet::slices::{self, Look, Orientation};
 use crate::infnet::{InfNet, InfNetConfig};
 use crate::lungs::network::LungNetwork;
 use crate::nn::kernels::Kernels;
@@ -86,7 +86,7 @@ pub enum Task {
     Slice {
         /// Width and height.
         size: [usize; 2],
-        /// Orientations to average over, 1 to 8.
+        /// [`Look`]s to average over, 1 to 8.
         looks: usize,
     },
 }
@@ -370,22 +370,19 @@ impl<B: Kernels> Engine<B> {
         Ok(to_bytes(&read(sigmoid(logits)).await?))
     }
 
-    /// Inf-Net on one grey slice of any size, its logits averaged over the first `looks` of the
-    /// eight orientations, and the classes of what it finds.
+    /// Inf-Net on one grey slice of any size, its logits averaged over so many [`Look`]s, and the
+    /// classes of what it finds.
     pub async fn slice(&self, grey: &Plane<u8>, looks: usize) -> Result<SliceResult, EngineError> {
         let Some(infnet) = &self.infnet else {
             return Err(EngineError::NotLoaded { network: "Inf-Net" });
         };
         let side = infnet.side;
-        let looks = &Orientation::ALL[..looks.clamp(1, Orientation::ALL.len())];
+        let looks = Look::first(looks, side);
         let mut sum = vec![0.0; side * side];
-        for look in looks {
-            let input = slices::network_input(&look.apply(grey), side);
-            let input = TensorData::new(input, [1, 3, side, side]);
-            let image = Tensor::<B, 4>::from_data(input, &self.device);
-            let logits = read(infnet.net.predict(image)).await?;
-            let logits = Plane::from_fn([side; 2], |x, y| logits[y * side + x]);
-            let logits = look.inverse().apply(&logits);
+        for look in &looks {
+            let input = look.input(grey);
+            let image = self.square(3, look.side, "Inf-Net", &input)?;
+            let logits = look.back(&read(infnet.net.predict(image)).await?, side);
             for (sum, logit) in sum.iter_mut().zip(logits.data()) {
                 *sum += logit;
             }
@@ -405,11 +402,9 @@ impl<B: Kernels> Engine<B> {
             }
             Some((net, side)) => {
                 // In a scan the classes get one look: it takes longer than Inf-Net's.
-                let looks = if looks.len() == Orientation::ALL.len() {
-                    looks
-                } else {
-                    &looks[..1]
-                };
+                let all = Orientation::ALL.len();
+                let looks = if looks.len() == all { all } else { 1 };
+                let looks = &Orientation::ALL[..looks];
                 self.classify(net, *side, grey, &map, looks).await?
             }
         };

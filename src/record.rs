@@ -22,7 +22,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const SUFFIX: &str = "_run.json";
 /// Most bytes of a run manifest: those of this program have a few thousand.
 pub const MAX_BYTES: usize = 1 << 20;
-/// Most orientations of a slice.
+/// Most looks at a slice.
 const MAX_LOOKS: usize = 8;
 
 /// Why a run manifest cannot be used.

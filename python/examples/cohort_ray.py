@@ -141,7 +141,7 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="skip the cases that are done")
     parser.add_argument("--model", default="both", choices=("both", "normnet", "infnet"))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
-    parser.add_argument("--looks", type=int, help="orientations for Inf-Net, 1 to 8")
+    parser.add_argument("--looks", type=int, help="looks at a slice for Inf-Net, 1 to 8")
     parser.add_argument("--models", help="folder of weights, seen by every machine")
     parser.add_argument("--actors", type=int, default=1, help="scans at once")
     parser.add_argument("--cpus", type=int, default=2, help="cores for each of them")

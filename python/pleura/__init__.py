@@ -124,7 +124,7 @@ class Engine:
     precision
         ``"int8"`` or ``"f32"``, whose weights are not in the package: give ``models``.
     looks
-        1 to 8 orientations that Inf-Net's opinion is averaged over; 2 by default, 8 for a picture.
+        1 to 8 looks at a slice that Inf-Net's opinion is averaged over; 2 by default, 8 for a picture.
     normnet, infnet, lungs_by, classes_by
         as ``--normnet``, ``--infnet``, ``--lungs-by`` and ``--classes-by`` of the command line.
     models

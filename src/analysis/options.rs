@@ -87,14 +87,14 @@ pub struct Options {
     pub lungs: LungsBy,
     /// Inf-Net's classes.
     pub classes: ClassesBy,
-    /// Orientations, 1 to 8, that Inf-Net's logits are averaged over; absent: all for an image,
+    /// Looks, 1 to 8, that Inf-Net's logits are averaged over; absent: all for an image,
     /// [`VOLUME_LOOKS`] for the slices of a volume.
     pub looks: Option<usize>,
 }
 
-/// Orientations of a volume's slice: each costs as much as the first.
+/// Looks at a volume's slice: the second costs about half as much as the first.
 pub const VOLUME_LOOKS: usize = 2;
-/// Orientations that a single image is seen in: there is time for all.
+/// Looks at a single image: there is time for all.
 const IMAGE_LOOKS: usize = 8;
 
 impl Options {

@@ -63,8 +63,9 @@ pub struct NetworkArgs {
     /// the class network, which finds less of the consolidation.
     #[arg(long, value_enum, default_value = "density")]
     classes_by: ClassesArg,
-    /// Orientations of each slice, 1 to 8, that Inf-Net's opinion is averaged over: more is better
-    /// and slower. [default: 8 for an image, 2 for the slices of a scan]
+    /// Looks at each slice, 1 to 8, that Inf-Net's opinion is averaged over, each in another orientation
+    /// and every second one in a smaller square: more is better and slower. [default: 8 for an
+    /// image, 2 for the slices of a scan]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=8))]
     looks: Option<u8>,
     /// Folder with manifest.json and the weights. Default: models beside the program or here.

@@ -3,7 +3,7 @@
 
 use super::data::{Sample, grey};
 use super::semi::{logits, probability, pseudo_label};
-use super::slices::Orientation;
+use super::slices::{Look, Orientation};
 use super::train::{Sources, TrainConfig, train};
 use super::{InfNet, InfNetConfig};
 use crate::io::image::write_png;
@@ -238,7 +238,10 @@ impl<B: TrainKernels> Course<'_, B> {
         let size = sample.image.size();
         if !path.is_file() {
             // Two of the eight orientations: the file's own and its half turn.
-            let looks = [Orientation::ALL[0], Orientation::ALL[3]];
+            let looks = [Orientation::ALL[0], Orientation::ALL[3]].map(|orientation| Look {
+                orientation,
+                side: self.side,
+            });
             let looks = if published { &looks[..1] } else { &looks };
             let mut sum = Plane::filled(0.0, [self.side; 2]);
             let nets = [net].into_iter().chain(&self.colleagues);

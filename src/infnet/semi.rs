@@ -6,7 +6,7 @@
 
 use super::InfNet;
 use super::data::{Sample, grey, images};
-use super::slices::{Harmonisation, Orientation, histogram, network_input};
+use super::slices::{Harmonisation, Look, histogram};
 use crate::grid::dilate;
 use crate::nn::kernels::Kernels;
 use crate::nn::unet::UNet;
@@ -92,26 +92,23 @@ impl<B: Kernels> Segmenter<B> for UNet<B> {
     }
 }
 
-/// The network's mean logits over the orientations: a square of its side, turned as the image is.
+/// The network's mean logits over the looks: a square of its side, as the image lies.
 pub fn logits<B: Kernels>(
     net: &impl Segmenter<B>,
     image: &Plane<u8>,
     side: usize,
-    orientations: &[Orientation],
+    looks: &[Look],
     device: &B::Device,
 ) -> Plane<f32> {
     let mut sum = Plane::filled(0.0f32, [side; 2]);
-    for orientation in orientations {
-        let input = network_input(&orientation.apply(image), side);
-        let input = Tensor::from_data(TensorData::new(input, [1, 3, side, side]), device);
-        let map = net.segment(input).into_data().convert::<f32>();
-        let values = map.to_vec::<f32>().unwrap_or_default();
-        let square = Plane::from_fn([side; 2], |x, y| {
-            values.get(y * side + x).copied().unwrap_or(0.0)
-        });
-        let back = orientation.inverse().apply(&square);
+    for look in looks {
+        let input = TensorData::new(look.input(image), [1, 3, look.side, look.side]);
+        let map = net.segment(Tensor::from_data(input, device)).into_data();
+        let mut values = map.convert::<f32>().to_vec::<f32>().unwrap_or_default();
+        values.resize(look.side * look.side, 0.0);
+        let back = look.back(&values, side);
         for (total, value) in sum.data_mut().iter_mut().zip(back.data()) {
-            *total += value / orientations.len() as f32;
+            *total += value / looks.len() as f32;
         }
     }
     sum

@@ -15,9 +15,11 @@ use crate::plane::{Plane, PlaneError};
 use crate::volume::Volume;
 
 mod harmonise;
+mod look;
 mod orientation;
 
 pub use harmonise::{Harmonisation, histogram};
+pub use look::Look;
 pub use orientation::Orientation;
 
 /// HU that becomes grey level 0: the labelled slices are g = (HU + 1117) / 5.5.

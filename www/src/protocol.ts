@@ -11,7 +11,7 @@ export interface Options {
   lungs?: 'network' | 'threshold';
   /** What tells ground glass from consolidation; the engine's default is density. */
   classes?: 'density' | 'network';
-  /** Orientations, 1 to 8, that Inf-Net's opinion is averaged over; the engine's default is 8 for a picture and 2 for a scan. */
+  /** Looks at each slice, 1 to 8, that Inf-Net's opinion is averaged over; the engine's default is 8 for a picture and 2 for a scan. */
   looks?: number;
 }
 

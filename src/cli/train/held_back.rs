@@ -2,7 +2,7 @@
 
 use crate::infnet::data::{self, Sample};
 use crate::infnet::semi::{self, Segmenter};
-use crate::infnet::slices::Orientation;
+use crate::infnet::slices::Look;
 use crate::infnet::{InfNet, InfNetConfig};
 use crate::metrics::{Confusion, toolbox};
 use crate::nn::kernels::Kernels;
@@ -52,8 +52,8 @@ pub(super) fn measure_both<B: Kernels>(
 ) -> Result<(), Box<dyn Error>> {
     for (file, looks) in [("held_back.json", 1), ("held_back_8_looks.json", 8)] {
         if !held_back.is_empty() {
-            let looks = &Orientation::ALL[..looks];
-            measure(net, side, held_back, looks, &folder.join(file), device)?;
+            let looks = Look::first(looks, side);
+            measure(net, side, held_back, &looks, &folder.join(file), device)?;
         }
     }
     Ok(())
@@ -80,20 +80,20 @@ pub(super) fn measure_packed<B: Kernels>(
     let mut build = Builder::<B>::loading(Form::Packed, device);
     let net = InfNet::new(&mut build, config);
     let net = params::load(net, &build, &file)?;
-    let (looks, out) = (&Orientation::ALL, folder.join(PACKED));
-    measure(&net, config.side, held_back, looks, &out, device)
+    let looks = Look::first(8, config.side);
+    let out = folder.join(PACKED);
+    measure(&net, config.side, held_back, &looks, &out, device)
 }
 
 /// Temperatures whose toolbox figure is shown: its mean over thresholds rewards hard maps.
 const TEMPERATURES: [f32; 8] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.1];
 
-/// Both Dice figures of every held-back slice, logits averaged over the given orientations, and
-/// the toolbox's by temperature, to standard output and a JSON file.
+/// Both Dice figures of every held-back slice, logits averaged over the given looks, and the toolbox's by temperature, to standard output and a JSON file.
 fn measure<B: Kernels>(
     net: &impl Segmenter<B>,
     side: usize,
     samples: &[Sample],
-    looks: &[Orientation],
+    looks: &[Look],
     out: &Path,
     device: &B::Device,
 ) -> Result<(), Box<dyn Error>> {
