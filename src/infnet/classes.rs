@@ -68,14 +68,22 @@ const DENSE: f32 = 130.0;
 /// Pixels of the square that a density is the mean of, a side: about a 50th of the lungs' width.
 const AROUND: usize = 7;
 
+/// Infection × 255 below which a pixel does not count: where there is next to none, rounding would
+/// decide.
+const FAINT: f32 = 25.0;
+
 /// The class, 1 or 2, that density gives every pixel of a square of grey levels 0..255.
 ///
 /// A pixel's density is the mean around it, in which each pixel counts as much as Inf-Net's map
-/// says: chest wall and vessels beside a lesion do not.
+/// says: chest wall and vessels beside a lesion do not. Away from infection it is 1.
 pub fn by_density(grey: &[f32], map: &[f32], side: usize) -> Vec<u8> {
     let mean = |values: &[f32]| box_mean(values, [side, side, 1], [AROUND, AROUND, 1]);
-    let counted: Vec<f32> = grey.iter().zip(map).map(|(g, m)| g * m).collect();
-    let sums = mean(&counted).into_iter().zip(mean(map));
+    let weights: Vec<f32> = map
+        .iter()
+        .map(|&m| if m < FAINT { 0.0 } else { m })
+        .collect();
+    let counted: Vec<f32> = grey.iter().zip(&weights).map(|(g, w)| g * w).collect();
+    let sums = mean(&counted).into_iter().zip(mean(&weights));
     sums.map(|(sum, weight)| 1 + u8::from(sum > DENSE * weight))
         .collect()
 }
@@ -114,6 +122,18 @@ mod tests {
         for x in 0..20 {
             assert_eq!((of(x, 0), of(x, 16)), (1, 1), "column {x}");
             assert_eq!((of(x, 23), of(x, 39)), (2, 2), "column {x}");
+        }
+        let wall = (0..side * side).filter(|&i| at(i).0 >= 23);
+        assert!(wall.map(|i| classes[i]).all(|c| c == 1));
+    }
+
+    #[test]
+    fn away_from_infection_rounding_decides_nothing() {
+        let side = 40;
+        let grey = vec![210.0; side * side];
+        for faint in [0.0, 1.0, 24.0] {
+            let map = vec![faint; side * side];
+            assert!(by_density(&grey, &map, side).iter().all(|&c| c == 1));
         }
     }
 
