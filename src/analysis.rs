@@ -21,8 +21,10 @@ use crate::volume::{Affine, Reorientation, Volume};
 use crate::weights::{Entry, Manifest, Network, WeightsError, sha256};
 use burn::backend::Flex;
 use image::GrayImage;
+use infection::InfnetWork;
 
 mod finish;
+mod infection;
 pub mod lesson;
 mod options;
 
@@ -114,49 +116,6 @@ struct NormnetWork {
     /// Name of each model and its healthy probability × 255 on the frame's grid.
     models: Vec<(String, Vec<u8>)>,
     post: PostConfig,
-}
-
-/// Inf-Net's share of a prepared volume or image.
-struct InfnetWork {
-    /// Absent for an image, which is taken whole.
-    crop: Option<Crop>,
-    /// First slice of the LPS grid that shows lung.
-    first: usize,
-    side: usize,
-    threshold: u8,
-    /// What the logits are divided by.
-    temperature: f64,
-    /// Probability × 255 and class of every slice's crop; of the whole image.
-    probability: Vec<u8>,
-    classes: Vec<u8>,
-}
-
-impl InfnetWork {
-    /// 0 below the threshold, else the class.
-    fn mask(&self) -> Vec<u8> {
-        let values = self.probability.iter().zip(&self.classes);
-        values
-            .map(|(&p, &c)| Self::label(p, c, self.threshold))
-            .collect()
-    }
-
-    fn label(probability: u8, class: u8, threshold: u8) -> u8 {
-        if probability >= threshold { class } else { 0 }
-    }
-
-    /// A volume on the scan's grid with the crops' values, 0 elsewhere.
-    fn spread(&self, crops: &[u8], like: &Volume<u8>) -> Result<Volume<u8>, String> {
-        let plane = like.dims[0] * like.dims[1];
-        let mut data = vec![0; plane * like.dims[2]];
-        if let Some(crop) = &self.crop {
-            let size = crop.size()[0] * crop.size()[1];
-            let slices = data.chunks_exact_mut(plane).skip(self.first);
-            for (values, slice) in crops.chunks_exact(size).zip(slices) {
-                crop.paste(values, slice).map_err(|e| e.to_string())?;
-            }
-        }
-        like.like(data).map_err(|e| e.to_string())
-    }
 }
 
 enum Subject {
@@ -557,8 +516,13 @@ impl Analysis {
                 (crop, size[0] * size[1], first..last)
             }
         };
-        let voxels = plane * slices.len();
+        let count = slices.len();
+        let voxels = plane * count;
         let first = slices.start;
+        let spacing_mm = match &self.subject {
+            Subject::Image(_) => 1.0,
+            Subject::Volume(scan) => scan.hu.spacing()[2],
+        };
         self.tiles.extend(slices.map(|k| Tile::Slice { k }));
         self.infnet = Some(InfnetWork {
             crop,
@@ -568,6 +532,8 @@ impl Analysis {
             temperature: entry.temperature,
             probability: vec![0; voxels],
             classes: vec![0; voxels],
+            seen: vec![false; count],
+            spacing_mm,
         });
         Ok(())
     }
@@ -711,15 +677,14 @@ impl Analysis {
             true => Plane::filled(1, [work.side; 2]),
             false => square(classes)?,
         };
-        let (values, labels, at) = match (&self.subject, &work.crop) {
+        let (values, labels, slice) = match (&self.subject, &work.crop) {
             (Subject::Volume(scan), Some(crop)) => {
                 let Some(lungs) = &scan.lungs else {
                     return Err(order(file, "the lungs come before the slices"));
                 };
                 let values = crop.confine(&map, lungs.slice(k)).map_err(wrong)?;
                 let labels = labels.resize_nearest(crop.size());
-                let at = (k - work.first) * values.data().len();
-                (values.into_data(), labels.into_data(), at)
+                (values.into_data(), labels.into_data(), k - work.first)
             }
             (Subject::Image(image), _) => {
                 let size = [image.width() as usize, image.height() as usize];
@@ -728,6 +693,8 @@ impl Analysis {
             }
             _ => return Err(order(file, "Inf-Net has not been planned")),
         };
+        work.seen[slice] = true;
+        let at = slice * values.len();
         for (i, (value, label)) in values.into_iter().zip(labels).enumerate() {
             work.probability[at + i] = value.round() as u8;
             work.classes[at + i] = label;

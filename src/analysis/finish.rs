@@ -1,6 +1,6 @@
 //! The end of an analysis: masks on the scan's own grid, measures, run manifest.
 
-use super::{Analysis, AnalysisError, LungsBy, NormnetPath, NormnetWork, Subject};
+use super::{Analysis, AnalysisError, InfnetWork, LungsBy, NormnetPath, NormnetWork, Subject};
 use super::{grid, order, seconds};
 use crate::findings::{self, Findings, FindingsError, Measured, Provenance, Timing};
 use crate::io;
@@ -169,7 +169,7 @@ impl Analysis {
         each: &mut EachMask,
     ) -> Result<Finished, AnalysisError> {
         let file = self.file.clone();
-        let infection = self.infnet.take();
+        let infection = self.infnet.take().map(InfnetWork::all_smoothed);
         let Subject::Volume(scan) = &mut self.subject else {
             return Err(order(&file, "only a volume has masks"));
         };

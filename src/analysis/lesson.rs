@@ -164,10 +164,11 @@ impl Lesson {
         let crop = work.crop.as_ref().ok_or_else(nothing)?;
         let size = crop.size();
         let count_of = size[0] * size[1];
-        let from = k.checked_sub(work.first).ok_or_else(nothing)? * count_of;
-        let range = from..from + count_of;
-        let probability = work.probability.get(range.clone()).ok_or_else(nothing)?;
-        let classes = work.classes.get(range).ok_or_else(nothing)?;
+        let slice = k.checked_sub(work.first).ok_or_else(nothing)?;
+        let from = slice * count_of;
+        let classes = work.classes.get(from..from + count_of);
+        let classes = classes.ok_or_else(nothing)?;
+        let probability = work.smoothed(slice);
         let threshold = infection.map_or(work.threshold, |t| (t * 255.0).round() as u8);
         let values: Vec<u8> = probability
             .iter()
