@@ -30,9 +30,7 @@ mod options;
 
 pub(crate) use finish::mask_files;
 pub use finish::{EachMask, Finished, Mask, Outcome, OutputFile, encode};
-pub use options::{
-    ClassesBy, InfnetWeights, LungsBy, NormnetPath, Options, VOLUME_LOOKS, Weights, Which,
-};
+pub use options::{InfnetWeights, LungsBy, NormnetPath, Options, VOLUME_LOOKS, Weights, Which};
 
 /// What can go wrong with a scan.
 #[derive(Debug, thiserror::Error)]
@@ -596,9 +594,14 @@ impl Analysis {
             Some(&Tile::Slice { k }) => {
                 let grey = self.grey_slice(k)?;
                 let size = grey.size();
-                let looks = self.options.resolved(self.is_image()).looks;
+                let Options { looks, classes, .. } = self.options.resolved(self.is_image());
                 let looks = looks.unwrap_or(VOLUME_LOOKS);
-                Ok((Task::Slice { size, looks }, grey.into_data()))
+                let task = Task::Slice {
+                    size,
+                    looks,
+                    classes,
+                };
+                Ok((task, grey.into_data()))
             }
             None => Err(order(&self.file, "there is no such tile")),
         }

@@ -1,6 +1,6 @@
 //! The networks, loaded and ready on one device.
 
-use crate::infnet::classes::{self, ClassesConfig};
+use crate::infnet::classes::{self, ClassesBy, ClassesConfig};
 use crate::infnet::slices::{self, Look, Orientation};
 use crate::infnet::{InfNet, InfNetConfig};
 use crate::lungs::network::LungNetwork;
@@ -81,13 +81,14 @@ pub enum Task {
         /// Name of the model.
         model: String,
     },
-    /// Inf-Net on a grey slice, a byte a pixel, and the classes of what it finds: by the class
-    /// network where it is loaded, by density where not.
+    /// Inf-Net on a grey slice, a byte a pixel, and the classes of what it finds.
     Slice {
         /// Width and height.
         size: [usize; 2],
         /// [`Look`]s to average over, 1 to 8.
         looks: usize,
+        /// What tells the classes apart.
+        classes: ClassesBy,
     },
 }
 
@@ -259,7 +260,11 @@ impl<B: Kernels> Engine<B> {
                 let slab: Vec<f32> = bytemuck::pod_collect_to_vec(input);
                 self.slab(model, &slab).await
             }
-            Task::Slice { size, looks } => {
+            Task::Slice {
+                size,
+                looks,
+                classes,
+            } => {
                 let count = size[0].saturating_mul(size[1]);
                 check("Inf-Net", count, input.len())?;
                 let grey = Plane::new(input.to_vec(), *size).map_err(|_| EngineError::Input {
@@ -267,7 +272,7 @@ impl<B: Kernels> Engine<B> {
                     expected: count,
                     found: input.len(),
                 })?;
-                let mut result = self.slice(&grey, *looks).await?;
+                let mut result = self.slice(&grey, *looks, *classes).await?;
                 result.probability.append(&mut result.classes);
                 Ok(result.probability)
             }
@@ -372,7 +377,12 @@ impl<B: Kernels> Engine<B> {
 
     /// Inf-Net on one grey slice of any size, its logits averaged over so many [`Look`]s, and the
     /// classes of what it finds.
-    pub async fn slice(&self, grey: &Plane<u8>, looks: usize) -> Result<SliceResult, EngineError> {
+    pub async fn slice(
+        &self,
+        grey: &Plane<u8>,
+        looks: usize,
+        by: ClassesBy,
+    ) -> Result<SliceResult, EngineError> {
         let Some(infnet) = &self.infnet else {
             return Err(EngineError::NotLoaded { network: "Inf-Net" });
         };
@@ -394,13 +404,16 @@ impl<B: Kernels> Engine<B> {
             .collect();
         let probability = to_bytes(&chances);
         let map = Plane::from_fn([side; 2], |x, y| probability[y * side + x]);
-        let classes = match &self.classes {
+        let classes = match by {
             _ if map.data().iter().all(|&p| p < INFECTED) => Vec::new(),
-            None => {
+            ClassesBy::Density => {
                 let grey = grey.resize_bilinear([side; 2]).map(f32::from);
                 classes::by_density(grey.data(), map.map(f32::from).data(), side)
             }
-            Some((net, side)) => {
+            ClassesBy::Network => {
+                let network = "the class network";
+                let loaded = self.classes.as_ref();
+                let (net, side) = loaded.ok_or(EngineError::NotLoaded { network })?;
                 // In a scan the classes get one look: it takes longer than Inf-Net's.
                 let all = Orientation::ALL.len();
                 let looks = if looks.len() == all { all } else { 1 };

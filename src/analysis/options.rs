@@ -1,5 +1,6 @@
 //! What can be asked of an analysis.
 
+use crate::infnet::classes::ClassesBy;
 use crate::weights::{Entry, Manifest, Network, Precision, WeightsError};
 use serde::{Deserialize, Serialize};
 
@@ -58,17 +59,6 @@ pub enum LungsBy {
     Network,
     /// Threshold and morphology alone.
     Threshold,
-}
-
-/// What tells ground glass from consolidation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ClassesBy {
-    /// How dense the infection is.
-    #[default]
-    Density,
-    /// The class network.
-    Network,
 }
 
 /// What is asked of an analysis.

@@ -15,6 +15,17 @@ use crate::plane::Plane;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
+/// What tells ground glass from consolidation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassesBy {
+    /// How dense the infection is.
+    #[default]
+    Density,
+    /// The class network.
+    Network,
+}
+
 /// What the class network is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassesConfig {

@@ -88,7 +88,8 @@ pub(super) fn measure_packed<B: Kernels>(
 /// Temperatures whose toolbox figure is shown: its mean over thresholds rewards hard maps.
 const TEMPERATURES: [f32; 8] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.2, 0.15, 0.1];
 
-/// Both Dice figures of every held-back slice, logits averaged over the given looks, and the toolbox's by temperature, to standard output and a JSON file.
+/// Both Dice figures of every held-back slice, logits averaged over the given looks, and the
+/// toolbox's by temperature, to standard output and a JSON file.
 fn measure<B: Kernels>(
     net: &impl Segmenter<B>,
     side: usize,
