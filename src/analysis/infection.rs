@@ -30,11 +30,16 @@ pub(super) struct InfnetWork {
 }
 
 impl InfnetWork {
+    /// Slices before and after one that count in it.
+    pub(super) fn reach(&self) -> usize {
+        (REACH_MM / self.spacing_mm) as usize
+    }
+
     /// Slice `at` of the crops: its probability, averaged with those of its neighbours that have one.
     pub(super) fn smoothed(&self, at: usize) -> Vec<u8> {
         let count = self.seen.len().max(1);
         let size = self.probability.len() / count;
-        let reach = (REACH_MM / self.spacing_mm) as usize;
+        let reach = self.reach();
         let near = at.saturating_sub(reach)
             ..at.saturating_add(reach)
                 .saturating_add(1)

@@ -97,6 +97,7 @@ impl Lesson {
                 infection: f64::from(work.threshold) / 255.0,
                 temperature: work.temperature,
                 first_tile: analysis.tiles.iter().position(is_slice).unwrap_or(0),
+                reach: work.reach(),
             });
         }
         Ok(outline)

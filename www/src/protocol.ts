@@ -180,6 +180,8 @@ export interface LessonOutline {
     infection: number;
     temperature: number;
     first_tile: number;
+    /** Slices before and after one that its probability is averaged with. */
+    reach: number;
   } | null;
 }
 

@@ -265,4 +265,6 @@ pub struct InfnetOutline {
     pub temperature: f64,
     /// The tile of the first slice that shows lung.
     pub first_tile: usize,
+    /// Slices before and after one that its probability is averaged with.
+    pub reach: usize,
 }

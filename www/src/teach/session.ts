@@ -139,12 +139,23 @@ export class Session {
     return this.slabs;
   }
 
-  /** Inf-Net on a slice, as the analysis runs it. */
-  infnet(k: number): Promise<void> {
+  /** Inf-Net on a slice and on those that its probability is averaged with, as the analysis runs it. */
+  async infnet(k: number): Promise<void> {
+    if (this.opened?.infnet == null) throw new Error('Inf-Net has not been planned');
+    const { lungs, infnet } = this.opened;
+    const first = Math.max(k - infnet.reach, lungs[0]);
+    const last = Math.min(k + infnet.reach, lungs[1]);
+    for (let near = first; near <= last; near += 1) {
+      await this.infnetSlice(near, (near - first) / (last + 1 - first));
+    }
+  }
+
+  /** `fraction`: how far the slices are that are needed. */
+  private infnetSlice(k: number, fraction: number): Promise<void> {
     const index = this.sliceTile(k);
     const known = this.merged.get(index);
     if (known !== undefined) return known;
-    const run = this.runTile(index, this.hire('infnet', this.infnetFiles()), 'infnet').catch((error: unknown) => {
+    const run = this.runTile(index, this.hire('infnet', this.infnetFiles()), { what: 'infnet', fraction }).catch((error: unknown) => {
       this.merged.delete(index);
       throw error;
     });
@@ -197,9 +208,9 @@ export class Session {
     this.hands.delete('normnet');
   }
 
-  private async runTile(index: number, hand: Promise<Hand>, what: Wait['what']): Promise<void> {
+  private async runTile(index: number, hand: Promise<Hand>, wait: Wait): Promise<void> {
     const worker = await hand;
-    this.waits({ what });
+    this.waits(wait);
     await this.compute(index, worker);
   }
 

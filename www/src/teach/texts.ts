@@ -237,7 +237,7 @@ export const TEXTS = {
     cite: `${FAN}, section III; averaging and temperature are ours`,
     text: [
       'The analysis looks at the slice twice, as it is, and mirrored in a smaller square of 256 × 256, and averages the logits. They are divided by a temperature T, which makes the map harder, as the papers’ measures over all thresholds reward; a threshold of 0.5 does not notice. The square goes back to the crop, and what lies more than two pixels outside the lungs is dropped.',
-      'A lesion shows in more than one slice; a vessel that is taken for one often does not. So the probability is then averaged across slices, with Gaussian weights of 5 mm. Here the neighbours count that have been computed: after an analysis all of them, in the demo those that you have been to.',
+      'A lesion shows in more than one slice; a vessel that is taken for one often does not. So the probability is then averaged across slices, with Gaussian weights of 5 mm.',
       'Infection is what reaches the threshold, inside the lungs and without diaphragm. The paper stretches every map to its own least and greatest value first, which turns even a healthy slice into a map with a white spot; here nothing is stretched.',
     ],
     formula: ['p = σ(mean of S_2 over looks / T),   infection = [p ≥ t]'],
