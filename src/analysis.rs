@@ -495,8 +495,8 @@ impl Analysis {
         let side = entry.input.extent.last().copied().unwrap_or(0);
         let threshold = entry.thresholds.get("infection").copied().unwrap_or(HALF);
         self.thresholds.push(("infnet.infection".into(), threshold));
-        let (crop, plane, slices) = match &self.subject {
-            Subject::Image(image) => (None, (image.width() * image.height()) as usize, 0..1),
+        let (crop, plane, slices, spacing_mm) = match &self.subject {
+            Subject::Image(image) => (None, (image.width() * image.height()) as usize, 0..1, 1.0),
             Subject::Volume(scan) => {
                 let Some(lungs) = &scan.lungs else {
                     return Err(order(&self.file, "the lungs come before the plan"));
@@ -511,16 +511,12 @@ impl Analysis {
                 let last = (0..lungs.dims[2]).rev().find(seen).map_or(first, |k| k + 1);
                 let crop = Crop::of_scan(lungs);
                 let size = crop.map_or([0; 2], |c| c.size());
-                (crop, size[0] * size[1], first..last)
+                (crop, size[0] * size[1], first..last, scan.hu.spacing()[2])
             }
         };
         let count = slices.len();
         let voxels = plane * count;
         let first = slices.start;
-        let spacing_mm = match &self.subject {
-            Subject::Image(_) => 1.0,
-            Subject::Volume(scan) => scan.hu.spacing()[2],
-        };
         self.tiles.extend(slices.map(|k| Tile::Slice { k }));
         self.infnet = Some(InfnetWork {
             crop,

@@ -169,7 +169,6 @@ impl Analysis {
         each: &mut EachMask,
     ) -> Result<Finished, AnalysisError> {
         let file = self.file.clone();
-        let infection = self.infnet.take().map(InfnetWork::all_smoothed);
         let Subject::Volume(scan) = &mut self.subject else {
             return Err(order(&file, "only a volume has masks"));
         };
@@ -183,6 +182,7 @@ impl Analysis {
             normnet = Some(normnet_mask(&work, &lungs).map_err(|e| grid(&file, e))?);
             doubt = Some(normnet_doubt(&work, &lungs).map_err(|e| grid(&file, e))?);
         }
+        let infection = self.infnet.take().map(InfnetWork::all_smoothed);
         let mut infnet = match &infection {
             Some(work) => {
                 let mut mask = work
